@@ -32,7 +32,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 	@cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes
 	@$(MAKE) .venv/ready deployments/tools/node_modules/ready
 	@rm -f build/test/unsteady.txt
-	@status=0; build/bin/lanes -make "$(MAKE)" "lint unit test-elasticsearch" test-cluster || status=$$?; \
+	@status=0; build/bin/lanes -make "$(MAKE)" "lint unit test-console test-elasticsearch" test-cluster || status=$$?; \
 	if [ -s build/test/unsteady.txt ]; then echo "Good at the second attempt alone:"; cat build/test/unsteady.txt; fi; exit $$status
 
 # When a package's tests are taken for hanging: never reached by tests that only run on a busy machine.
@@ -101,7 +101,7 @@ DOCS_SOURCE := build/docs-source
 docs: .venv/ready ## the documentation as a site in build/docs: no broken link, no page that is nowhere listed; docs/README.md
 	@cd docs && python -m pytest -q --no-header -p no:cacheprovider .
 	@python docs/assemble.py $(DOCS_SOURCE)
-	@sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
+	@sphinx-build --fresh-env --write-all --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
@@ -171,10 +171,18 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
 	@$(MAKE) chart reference # after what they are made from
+	@$(MAKE) console # its types are those of the contract
+
+CONSOLE := services/autoscaler-controller/console
+console: $(CONSOLE)/node_modules/ready ## services/autoscaler-controller/console/dist, the web console that the controller serves, from src beside it
+	@cd $(CONSOLE) && npm run --silent types >/dev/null && npm run --silent check && npm run --silent build -- --logLevel warn
+
+test-console: $(CONSOLE)/node_modules/ready ## the console's logic; what it looks like in a browser is e2e's
+	@cd $(CONSOLE) && npm run --silent types >/dev/null && npm run --silent test
 
 kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./kibana
@@ -248,6 +256,10 @@ requirements: ## e2e/requirements.txt and deployments/tools/requirements.txt wit
 .venv/ready: e2e/requirements.txt deployments/tools/requirements.txt | prerequisites
 	@python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r e2e/requirements.txt -r deployments/tools/requirements.txt
+	@touch $@
+
+$(CONSOLE)/node_modules/ready: $(CONSOLE)/package-lock.json .venv/ready
+	@cd $(CONSOLE) && npm ci --silent --ignore-scripts
 	@touch $@
 
 deployments/tools/node_modules/ready: deployments/tools/package-lock.json .venv/ready

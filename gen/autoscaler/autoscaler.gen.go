@@ -251,6 +251,27 @@ func (e DecisionResult) Valid() bool {
 	}
 }
 
+// Defines values for HistoryResolution.
+const (
+	Hours   HistoryResolution = "hours"
+	Minutes HistoryResolution = "minutes"
+	Seconds HistoryResolution = "seconds"
+)
+
+// Valid indicates whether the value is a known member of the HistoryResolution enum.
+func (e HistoryResolution) Valid() bool {
+	switch e {
+	case Hours:
+		return true
+	case Minutes:
+		return true
+	case Seconds:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LastDecisionResult.
 const (
 	LastDecisionResultApplied   LastDecisionResult = "applied"
@@ -344,6 +365,81 @@ func (e NamespaceSelectorMatchExpressionsOperator) Valid() bool {
 	case LabelIn:
 		return true
 	case LabelNotIn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeSeverity.
+const (
+	NoticeInfo    NoticeSeverity = "info"
+	NoticeWarning NoticeSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the NoticeSeverity enum.
+func (e NoticeSeverity) Valid() bool {
+	switch e {
+	case NoticeInfo:
+		return true
+	case NoticeWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeKind.
+const (
+	NoticeContested    NoticeKind = "Contested"
+	NoticeRefused      NoticeKind = "Refused"
+	NoticeScaleFailed  NoticeKind = "ScaleFailed"
+	NoticeSlept        NoticeKind = "Slept"
+	NoticeStartSlow    NoticeKind = "StartSlow"
+	NoticeWakeUpFailed NoticeKind = "WakeUpFailed"
+	NoticeWoken        NoticeKind = "Woken"
+)
+
+// Valid indicates whether the value is a known member of the NoticeKind enum.
+func (e NoticeKind) Valid() bool {
+	switch e {
+	case NoticeContested:
+		return true
+	case NoticeRefused:
+		return true
+	case NoticeScaleFailed:
+		return true
+	case NoticeSlept:
+		return true
+	case NoticeStartSlow:
+		return true
+	case NoticeWakeUpFailed:
+		return true
+	case NoticeWoken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationFormat.
+const (
+	NotificationAlertmanager    NotificationFormat = "Alertmanager"
+	NotificationAlertmanagerAPI NotificationFormat = "AlertmanagerAPI"
+	NotificationCloudEvents     NotificationFormat = "CloudEvents"
+	NotificationSlack           NotificationFormat = "Slack"
+)
+
+// Valid indicates whether the value is a known member of the NotificationFormat enum.
+func (e NotificationFormat) Valid() bool {
+	switch e {
+	case NotificationAlertmanager:
+		return true
+	case NotificationAlertmanagerAPI:
+		return true
+	case NotificationCloudEvents:
+		return true
+	case NotificationSlack:
 		return true
 	default:
 		return false
@@ -877,7 +973,12 @@ type AccessReviewVerb string
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
 type Application struct {
-	Autoscaler string      `json:"autoscaler"`
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+	//
+	// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+	Blocked    *Blocked    `json:"blocked,omitempty"`
 	Conditions []Condition `json:"conditions"`
 	Deployment string      `json:"deployment"`
 
@@ -910,6 +1011,11 @@ type Application struct {
 	ReadyReplicas int32        `json:"readyReplicas"`
 	Replicas      int32        `json:"replicas"`
 
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
 
@@ -918,6 +1024,56 @@ type Application struct {
 
 	// Traffic The sum over every load balancer that has reported.
 	Traffic TrafficSummary `json:"traffic"`
+}
+
+// ApplicationChange What changes most of an Application, in as few words as a stream should have; its pods, metrics and conditions are shown by getApplication. What is absent is so no more.
+//
+// Example: {"autoscaler":"fibonacci","deployment":"fibonacci-deployment","failures":0,"inFlight":2,"maxReplicas":3,"minReplicas":0,"mode":"Active","namespace":"default","readyReplicas":1,"replicas":1,"requests":112,"state":"Awake","streaming":0,"waiting":0}
+type ApplicationChange struct {
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked A start cannot succeed, or somebody else scales the Deployment: its conditions say why.
+	Blocked              *bool    `json:"blocked,omitempty"`
+	Deployment           string   `json:"deployment"`
+	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
+	Failures             int64    `json:"failures"`
+	InFlight             int32    `json:"inFlight"`
+	MaxReplicas          int32    `json:"maxReplicas"`
+	MinReplicas          int32    `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          ScalingMode `json:"mode"`
+	Namespace     string      `json:"namespace"`
+	ReadyReplicas int32       `json:"readyReplicas"`
+	Replicas      int32       `json:"replicas"`
+	Requests      int64       `json:"requests"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State     ApplicationState `json:"state"`
+	Streaming int32            `json:"streaming"`
+	Waiting   int32            `json:"waiting"`
+
+	// WakeUpId The id of the last wake-up.
+	WakeUpId      *string        `json:"wakeUpId,omitempty"`
+	WakeUpOutcome *WakeUpOutcome `json:"wakeUpOutcome,omitempty"`
+
+	// WakeUpSeconds How long that took until the first answer's first byte; absent while it is not known.
+	WakeUpSeconds *float64 `json:"wakeUpSeconds,omitempty"`
+}
+
+// ApplicationHistory Example: {"deployment":"fibonacci-deployment","namespace":"default","rings":[{"arrivals":[0,12],"decisions":[0,2],"observed":[1,1],"podSeconds":[0,7],"readyReplicas":[0,1],"replicas":[0,2],"resolution":"minutes","slotSeconds":60,"start":"2026-01-02T03:03:00Z","waiting":[0,3]}],"savings":{"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"},"time":"2026-01-02T03:04:05Z"}
+type ApplicationHistory struct {
+	Deployment string        `json:"deployment"`
+	Namespace  string        `json:"namespace"`
+	Rings      []HistoryRing `json:"rings"`
+
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
+	// Time When this was read.
+	Time time.Time `json:"time"`
 }
 
 // ApplicationKey Example: {"deployment":"fibonacci-deployment","namespace":"default"}
@@ -1443,6 +1599,40 @@ type EndpointLoad struct {
 	Waiting *float64 `json:"waiting,omitempty"`
 }
 
+// HistoryResolution How long the slots of a ring are.
+type HistoryResolution string
+
+// HistoryRing Slots of equal length, one after the other; the last one is still being filled. Every list has one number for each slot. Small numbers are as they were (decisions below 16, all others below 32), larger ones within 7 %.
+type HistoryRing struct {
+	// Arrivals Requests that came.
+	Arrivals []int64 `json:"arrivals"`
+
+	// Decisions Decisions that were recorded.
+	Decisions []int64 `json:"decisions"`
+
+	// Observed Which share of the slot a leader looked: 0, 0.25, 0.75 or 1.
+	Observed []float64 `json:"observed"`
+
+	// PodSeconds How long pods were there, all together: of two pods for the whole of a minute, 120.
+	PodSeconds []int64 `json:"podSeconds"`
+
+	// ReadyReplicas The most pods that were ready.
+	ReadyReplicas []int64 `json:"readyReplicas"`
+
+	// Replicas The most pods that were asked for.
+	Replicas []int64 `json:"replicas"`
+
+	// Resolution How long the slots of a ring are.
+	Resolution  HistoryResolution `json:"resolution"`
+	SlotSeconds int32             `json:"slotSeconds"`
+
+	// Start Of the first slot.
+	Start time.Time `json:"start"`
+
+	// Waiting The most that waited at a time.
+	Waiting []int64 `json:"waiting"`
+}
+
 // IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
 type IdentityKeys struct {
 	// Issuer The `iss` of every good token.
@@ -1616,6 +1806,72 @@ type NamespaceSelector struct {
 
 // NamespaceSelectorMatchExpressionsOperator defines model for NamespaceSelector.MatchExpressions.Operator.
 type NamespaceSelectorMatchExpressionsOperator string
+
+// Notice What happened to an application; the data of a CloudEvent.
+type Notice struct {
+	// Autoscaler The CustomAutoscaler.
+	Autoscaler *string `json:"autoscaler,omitempty"`
+
+	// Deployment Left out: it is about the whole CustomAutoscaler.
+	Deployment *string `json:"deployment,omitempty"`
+
+	// Kind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+	Kind NoticeKind `json:"kind"`
+
+	// Message In words.
+	Message   string `json:"message"`
+	Namespace string `json:"namespace"`
+
+	// Repeats How often the same was left out since it was last told; within ten minutes it is told once.
+	Repeats *int32 `json:"repeats,omitempty"`
+
+	// Seconds How long it took
+	Seconds  *float64       `json:"seconds,omitempty"`
+	Severity NoticeSeverity `json:"severity"`
+
+	// Time When it happened.
+	Time time.Time `json:"time"`
+}
+
+// NoticeSeverity defines model for Notice.Severity.
+type NoticeSeverity string
+
+// NoticeKind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+type NoticeKind string
+
+// NotificationFormat Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
+type NotificationFormat string
+
+// NotificationWebhook One that is told, by an HTTP POST for each notice. Any 2xx takes it; 408, 425, 429, 5xx and no answer at all are tried again for a quarter of an hour, less and less often, and not before Retry-After; any other answer, a redirect too, ends that notice, and 410 all further ones until the Secret changes.
+type NotificationWebhook struct {
+	// Deployments Of which Deployments. Left out: of all that the CustomAutoscalers name.
+	Deployments *[]string `json:"deployments,omitempty"`
+
+	// Events What it is told. Left out: all but Woken and Slept.
+	Events *[]NoticeKind `json:"events,omitempty"`
+
+	// Format Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
+	Format NotificationFormat `json:"format"`
+
+	// Name What it is called in events, logs and notices; each of a Secret has its own.
+	Name string `json:"name"`
+
+	// PerMinute How many it is told in a minute at most, five of them at once; what is more waits, at most a quarter of an hour.
+	PerMinute *int32 `json:"perMinute,omitempty"`
+
+	// SigningKey With it every notice is signed as Standard Webhooks has it (webhook-id, webhook-timestamp, webhook-signature with v1, HMAC-SHA256): whsec_ and 24 to 64 random bytes in base64. For a key that changes: both, with a blank between, the new one first.
+	SigningKey *string `json:"signingKey,omitempty"`
+
+	// Url Where the notices go. Which addresses are allowed is the operator's to say (notification-networks); http is allowed only to networks that are named there.
+	Url string `json:"url"`
+}
+
+// Notifications To whom it is told what happens to the applications of a namespace: the key notifications.yaml of the Secret nemesis-notifications in that namespace, as YAML. What stands in the controller's own namespace is told of all namespaces.
+//
+// Example: {"webhooks":[{"format":"Slack","name":"team-chat","url":"https://hooks.slack.com/services/T0/B0/x"},{"deployments":["llama"],"events":["Woken","Slept"],"format":"CloudEvents","name":"audit","signingKey":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","url":"https://audit.example.com/nemesis"}]}
+type Notifications struct {
+	Webhooks []NotificationWebhook `json:"webhooks"`
+}
 
 // ObjectMeta Kubernetes' own metadata; fields that are not named here are kept as they are.
 type ObjectMeta struct {
@@ -1799,6 +2055,15 @@ type RefusedItem struct {
 	Reason string `json:"reason"`
 }
 
+// Rights Example: {"allowed":["list customautoscalers/decisions"],"user":"jane"}
+type Rights struct {
+	// Allowed Of `update customautoscalers`, `create customautoscalers/request`, `get customautoscalers/settings`, `update customautoscalers/settings` and `list customautoscalers/decisions`, those that are.
+	Allowed []string `json:"allowed"`
+
+	// User The caller's name, as Kubernetes has it; empty where nobody has to say it.
+	User string `json:"user"`
+}
+
 // Route How requests reach one application.
 type Route struct {
 	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
@@ -1919,6 +2184,29 @@ type RoutesUpdate struct {
 
 	// Version Give it back as `after`.
 	Version string `json:"version"`
+}
+
+// Savings What scaling saved, since it is looked at.
+//
+// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+type Savings struct {
+	// AsleepSeconds How long of that there was no pod.
+	AsleepSeconds float64 `json:"asleepSeconds"`
+
+	// ObservedSeconds How long it was looked at, the time between leaders left out.
+	ObservedSeconds float64 `json:"observedSeconds"`
+
+	// PodSeconds How long pods were there, all together.
+	PodSeconds float64 `json:"podSeconds"`
+
+	// SavedAgainstMaximum Pod seconds that maxReplicas pods, always there, would have had beyond that.
+	SavedAgainstMaximum float64 `json:"savedAgainstMaximum"`
+
+	// SavedAgainstOne Pod seconds that one pod, always there, would have had beyond that: while there was none.
+	SavedAgainstOne float64 `json:"savedAgainstOne"`
+
+	// Since When a leader first looked at the application.
+	Since time.Time `json:"since"`
 }
 
 // ScalingAction Add one pod, remove one pod, or remove all (never below minReplicas).
@@ -2438,6 +2726,12 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetApplicationHistoryParams defines parameters for GetApplicationHistory.
+type GetApplicationHistoryParams struct {
+	// Resolution Only the ring of this resolution; left out, all.
+	Resolution *HistoryResolution `form:"resolution,omitempty" json:"resolution,omitempty"`
+}
+
 // ListChangesParams defines parameters for ListChanges.
 type ListChangesParams struct {
 	// Namespace Only changes of objects of this namespace.
@@ -2483,6 +2777,18 @@ type ListDecisionsParams struct {
 // ListDecisionsParamsResult defines parameters for ListDecisions.
 type ListDecisionsParamsResult string
 
+// WatchEventsParams defines parameters for WatchEvents.
+type WatchEventsParams struct {
+	// Namespace Only what is of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Wait How long the stream lasts, in whole seconds from 0s to 60s.
+	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// LastEventID The id of the last event that was read; left out, what changes from now on.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ListMetricsParams defines parameters for ListMetrics.
 type ListMetricsParams struct {
 	// Namespace Only applications of this namespace.
@@ -2523,6 +2829,12 @@ type ListPodsParams struct {
 
 	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetRightsParams defines parameters for GetRights.
+type GetRightsParams struct {
+	// Namespace What may be done in this namespace; left out, in all of them.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -2999,6 +3311,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// IssueCertificateWithBody A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -3054,6 +3374,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WatchEvents What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	//
@@ -3179,6 +3523,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
@@ -3502,6 +3854,24 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 	return c.Client.Do(req)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *Client) GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApplicationHistoryRequest(c.Server, namespace, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // IssueCertificateWithBody A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -3608,6 +3978,40 @@ func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONReques
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDecisionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *Client) WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWatchEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3873,6 +4277,24 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *Client) GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRightsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4582,6 +5004,74 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewGetApplicationHistoryRequest constructs an http.Request for the GetApplicationHistory method
+func NewGetApplicationHistoryRequest(server string, namespace Namespace, name Name, params *GetApplicationHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/%s/history", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Resolution != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resolution", *params.Resolution, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
 func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4885,6 +5375,87 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWatchEventsRequest constructs an http.Request for the WatchEvents method
+func NewWatchEventsRequest(server string, params *WatchEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -5442,6 +6013,60 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetRightsRequest constructs an http.Request for the GetRights method
+func NewGetRightsRequest(server string, params *GetRightsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rights")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewWatchRoutesRequest constructs an http.Request for the WatchRoutes method
 func NewWatchRoutesRequest(server string, params *WatchRoutesParams) (*http.Request, error) {
 	var err error
@@ -5781,6 +6406,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
+	// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error)
+
 	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -5840,6 +6475,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
+
+	// WatchEventsWithResponse What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error)
 
 	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
 	//
@@ -5977,6 +6638,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
+
+	// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error)
 
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
@@ -7329,6 +8000,117 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationHistoryResponse401Headers the declared response headers of an HTTP 401 response for GetApplicationHistory
+type GetApplicationHistoryResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationHistoryResponse429Headers the declared response headers of an HTTP 429 response for GetApplicationHistory
+type GetApplicationHistoryResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationHistoryResponse503Headers the declared response headers of an HTTP 503 response for GetApplicationHistory
+type GetApplicationHistoryResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetApplicationHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationHistoryResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationHistoryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApplicationHistoryResponse) GetJSON200() *ApplicationHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApplicationHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApplicationHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApplicationHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApplicationHistoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
 type IssueCertificateResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7746,6 +8528,103 @@ func (r ListDecisionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDecisionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WatchEventsResponse401Headers the declared response headers of an HTTP 401 response for WatchEvents
+type WatchEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchEventsResponse429Headers the declared response headers of an HTTP 429 response for WatchEvents
+type WatchEventsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WatchEventsResponse503Headers the declared response headers of an HTTP 503 response for WatchEvents
+type WatchEventsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WatchEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchEventsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchEventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WatchEventsResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WatchEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WatchEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WatchEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WatchEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8862,6 +9741,110 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// GetRightsResponse401Headers the declared response headers of an HTTP 401 response for GetRights
+type GetRightsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetRightsResponse429Headers the declared response headers of an HTTP 429 response for GetRights
+type GetRightsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetRightsResponse503Headers the declared response headers of an HTTP 503 response for GetRights
+type GetRightsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetRightsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rights
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRightsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRightsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetRightsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRightsResponse) GetJSON200() *Rights {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRightsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRightsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRightsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRightsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
 type WatchRoutesResponse401Headers struct {
 	WWWAuthenticate *string
@@ -9313,6 +10296,22 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 	return ParseGetApplicationResponse(rsp)
 }
 
+// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *ClientWithResponses) GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error) {
+	rsp, err := c.GetApplicationHistory(ctx, namespace, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApplicationHistoryResponse(rsp)
+}
+
 // IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -9407,6 +10406,38 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseListDecisionsResponse(rsp)
+}
+
+// WatchEventsWithResponse What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *ClientWithResponses) WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error) {
+	rsp, err := c.WatchEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWatchEventsResponse(rsp)
 }
 
 // GetIdentityKeysWithResponse The keys by which the tokens of services are verified
@@ -9628,6 +10659,22 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseListPodsResponse(rsp)
+}
+
+// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *ClientWithResponses) GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error) {
+	rsp, err := c.GetRights(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRightsResponse(rsp)
 }
 
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
@@ -10896,6 +11943,114 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 	return response, nil
 }
 
+// ParseGetApplicationHistoryResponse parses an HTTP response from a GetApplicationHistoryWithResponse call
+func ParseGetApplicationHistoryResponse(rsp *http.Response) (*GetApplicationHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApplicationHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationHistoryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationHistoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
 func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11294,6 +12449,100 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWatchEventsResponse parses an HTTP response from a WatchEventsWithResponse call
+func ParseWatchEventsResponse(rsp *http.Response) (*WatchEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WatchEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WatchEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -12393,6 +13642,107 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	return response, nil
 }
 
+// ParseGetRightsResponse parses an HTTP response from a GetRightsWithResponse call
+func ParseGetRightsResponse(rsp *http.Response) (*GetRightsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRightsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rights
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetRightsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetRightsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetRightsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseWatchRoutesResponse parses an HTTP response from a WatchRoutesWithResponse call
 func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12630,6 +13980,9 @@ type ServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
@@ -12642,6 +13995,9 @@ type ServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
@@ -12672,6 +14028,9 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams)
@@ -12744,6 +14103,12 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+// (GET /v1/applications/{namespace}/{name}/history)
+func (_ Unimplemented) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // IssueCertificate A certificate for the caller's own ports
 // (POST /v1/certificates)
 func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
@@ -12765,6 +14130,12 @@ func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+// (GET /v1/events)
+func (_ Unimplemented) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -12825,6 +14196,12 @@ func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Requ
 // ListPods Every pod of every application, and whether it is alive
 // (GET /v1/pods)
 func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+// (GET /v1/rights)
+func (_ Unimplemented) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -13335,6 +14712,57 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// GetApplicationHistory operation middleware
+func (siw *ServerInterfaceWrapper) GetApplicationHistory(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApplicationHistoryParams
+
+	// ------------- Optional query parameter "resolution" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resolution", r.URL.Query(), &params.Resolution, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resolution"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resolution", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetApplicationHistory(w, r, namespace, name, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // IssueCertificate operation middleware
 func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 
@@ -13550,6 +14978,73 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WatchEvents operation middleware
+func (siw *ServerInterfaceWrapper) WatchEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchEventsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", r.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WatchEvents(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -13951,6 +15446,39 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetRights operation middleware
+func (siw *ServerInterfaceWrapper) GetRights(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRightsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRights(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // WatchRoutes operation middleware
 func (siw *ServerInterfaceWrapper) WatchRoutes(w http.ResponseWriter, r *http.Request) {
 
@@ -14228,6 +15756,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}", wrapper.GetApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}/history", wrapper.GetApplicationHistory)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rights", wrapper.GetRights)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
@@ -16308,6 +17845,152 @@ func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type GetApplicationHistoryRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Params    GetApplicationHistoryParams
+}
+
+type GetApplicationHistoryResponseObject interface {
+	VisitGetApplicationHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetApplicationHistory200JSONResponse ApplicationHistory
+
+func (response GetApplicationHistory200JSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory400ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory401ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory403ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory404ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory429ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory503ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetApplicationHistorydefaultApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueCertificateRequestObject struct {
 	Body *IssueCertificateJSONRequestBody
 }
@@ -16825,6 +18508,163 @@ type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsRequestObject struct {
+	Params WatchEventsParams
+}
+
+type WatchEventsResponseObject interface {
+	VisitWatchEventsResponse(w http.ResponseWriter) error
+}
+
+type WatchEvents200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response WatchEvents200TexteventStreamResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type WatchEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents400ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents401ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents403ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents429ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents503ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WatchEventsdefaultApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -18268,6 +20108,134 @@ func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsR
 	return err
 }
 
+type GetRightsRequestObject struct {
+	Params GetRightsParams
+}
+
+type GetRightsResponseObject interface {
+	VisitGetRightsResponse(w http.ResponseWriter) error
+}
+
+type GetRights200JSONResponse Rights
+
+func (response GetRights200JSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights400ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights401ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights403ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights429ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights503ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRightsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetRightsdefaultApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutesRequestObject struct {
 	Params WatchRoutesParams
 }
@@ -18599,6 +20567,9 @@ type StrictServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(ctx context.Context, request GetApplicationHistoryRequestObject) (GetApplicationHistoryResponseObject, error)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
@@ -18611,6 +20582,9 @@ type StrictServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(ctx context.Context, request WatchEventsRequestObject) (WatchEventsResponseObject, error)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
@@ -18641,6 +20615,9 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(ctx context.Context, request GetRightsRequestObject) (GetRightsResponseObject, error)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(ctx context.Context, request WatchRoutesRequestObject) (WatchRoutesResponseObject, error)
@@ -18985,6 +20962,34 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// GetApplicationHistory operation middleware
+func (sh *strictHandler) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	var request GetApplicationHistoryRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApplicationHistory(ctx, request.(GetApplicationHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApplicationHistory")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetApplicationHistoryResponseObject); ok {
+		if err := validResponse.VisitGetApplicationHistoryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // IssueCertificate operation middleware
 func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 	var request IssueCertificateRequestObject
@@ -19092,6 +21097,32 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WatchEvents operation middleware
+func (sh *strictHandler) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
+	var request WatchEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WatchEvents(ctx, request.(WatchEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WatchEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WatchEventsResponseObject); ok {
+		if err := validResponse.VisitWatchEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -19383,6 +21414,32 @@ func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// GetRights operation middleware
+func (sh *strictHandler) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
+	var request GetRightsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRights(ctx, request.(GetRightsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRights")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRightsResponseObject); ok {
+		if err := validResponse.VisitGetRightsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // WatchRoutes operation middleware
 func (sh *strictHandler) WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams) {
 	var request WatchRoutesRequestObject
@@ -19445,482 +21502,548 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rcttGtj/6Kj3Ye5elDERRsiTbVKXm0LLsaGzJiiTHe2JrW02gSSIC0QwaFM1kPPX/dB7gPMT/wfaT",
-	"nOq1+gagQYLyZWaqkg8xRQJ9Wd29el1/6/cg4pMpz1hWiKD3ezBmNGY5fLxkRZFkI/ETy0XCM/lVzESU",
-	"J9MC/gyuxozc4Y+ED0kxZoIRod4KCRUkycgFnxVMvJnGtGAdUW6yE4SBiMZsQmXj/5mzYdAL/mPbjmgb",
-	"fxXb1bF8+vQpDKY0pxNWqOEe8axIshnzj3PCChrTgnYi9ZgaMZnSESMDNuQ5C8k8KcbwraATOZWURbKN",
-	"Q5IUJBGET+mvM9Yhb8e0IHMq5KM5IzRN4aUimTAyHycpMy0LMpdP5IzGRBQ0i4EmxZhNCM8i1iGvM/kw",
-	"LUgxTgRJE1GQOIlJxgsySu4Y4bOCDHmOP5sBycHkbDgTLMYx73W7h4RnMCuacTmuytIQOfGcpynL1Ss7",
-	"3R4ZsBGOB7umGZvLRUkk2X6dsXwRhEFGJyzoBZpwpTWb0I+vWDYqxkFvt7v3OAwmSaa/2JErVBQsl439",
-	"z7v+1s9067fu1pMPW9d//s8gDIrFVLYrijzJRoFc0Fd0wNJLmCTP6+v4OksXpBhzAdN8xqYpX0zkNiFz",
-	"+DKVrwsyoUU0Jhmfh5LWL2cDlmesYOKBoh/PiVhkBf3YIa+HhDoNPRC6jT3yMnlKaM7IbcbnWahWjfA8",
-	"ZrmiaJITSRohCcY+0sk0ldMpGJ18f5fALvUTMi3NsoGaO93dPR+JzqAN3w6Xreu15oNfWFSUBzZMBjyj",
-	"UZToYU1pMbajgn/CIGe/zpKcxUGvyGes7fGM+GTCsw8wOD1KMaVRw1DtmiAF5ZPlwcZsSGdp0TxUbP0L",
-	"jBcbkoM+pyN2mfzmGXO/IBMuCiI4mdBscQg0ppmYs/yB8LCWlNFYkILDcxn7WMijKTrkFRsWcKJ5Tro9",
-	"yTdKs97pdht2TDJJiupOSSazCbzThVOHf3bNnkmygo1YjpxSUomJ4imPE4bMciYKPunPCi4imjI4bHL4",
-	"LCvkRzqdpklE5fS3fxHI+9tRttaw6d+uEn4jpjwTOJqnNL7AES4ZxzTng5RN/qzHY8gm34hxync0TeIg",
-	"DGJW0CQNesGcJkWP7I8lw5Q8laYpnzP5CMtzLi+Od78H+steMB/zVPL9iEtOPcz5hHRhIQ+6IgiDYcLS",
-	"WLUahMEdTeV1E+yPg0/XYSAKWsxE0NuTK1IkBWxkud0V9fUY9CDVQs3yrJexCROJ6Kk59vRMPq25oc/x",
-	"fSR6/dzpgcSc4VCGibp44HKgUXFIbpAwN3gyCaPRmMC8CS0IHMqOHNYRz4ZpEn3egkW6EWfF5JGxHJko",
-	"RrBtuNdW7Pyo58E+JgIOiFmCJ+UlkD8weZEOEnkFF8vJb8b1hemPowAeLYUZZzzyujokN0iFGyLoQl5q",
-	"C0KzmMxBPOAk5kD558AYP++cyEuZpg7B9t0928d11neeYPldAsxWbhF2Ik/A3mD4ZHf4cP/Ro8HDvZge",
-	"0IcRe7L7JO6yLtt79PBg1fZWA/iC9O1nC4JyDwhGNJVM1u7X50DqmGWfRbmhacXZsb/QjJEJXcBOBDEq",
-	"AiZIDRMUHft5a5Tz2dT5QpPZ3GpEjPm0tJkf2rU5KzGxJTS2Q/3CmziiIEOqCdc3bRKNSZ6MxsDvJokQ",
-	"STYKYTF4LgW1CXKcRMC6vOAZ+6wlGckGnNXwSLQo18t715Fhvfy/aNIUKOoJhRb8QaD/ZSbg4Do3g+mg",
-	"dCHsdN0FJCnPRixH5WH5IsLkvvD6TVO5x2AmN3q4mtvDDVUa3yFZStAET5cV6C7w8LWQJ5ylpNPEKJnB",
-	"3U4QqsUFNn6bZJKyl0jMMJgwIeiIqdVCSZeMqSADxjIy4XEyTOBw5IxCV/ausksSPKdJOsvXIK6dohqJ",
-	"pO7nX3ewkZyJ0BFNMmD7su0FWfBZTqIxzeTu43hzNd5yDjHwlfjb33MXqJZ2yFVZ50RxWaDuSYkaAol5",
-	"NJN3OcrUjmLQPz+Bm4flIeGZVcqlKhCa1qyuDjQhktLYRVIIwucZwdUyGpFUTnjxnM/kpvoMtpPxYmsI",
-	"rTiLmXFSlX/VwVpDqikt8F6Z8+sel6ypHdiX5Rs5U9xBzKIxCjB13g92DHwUSH3F+SnNFp9F6YLzLal1",
-	"wYku8kV/WLD8EkV0qf845Np1zwNHZU0LvWI52UwvX5BqpzwHRgvmGsk8WcZiUvAQbpQUJBQUBoW6VQ9J",
-	"kS80D5DzJBdyylswZ6krOuY555e6xvp2zDJQQHVzYMFQik3Hr0o+PthbrUt+CoM3GZ0VY5YVcg3Z5x2j",
-	"WaUt5zAJJpkgKfgty7SMhNMn/Vkx5nnyG/QSEip65CmjOcvJ1euXx2elE7Rjt8TbMQeTzoLP/rJ8N1SH",
-	"9ZWOEswNZKPEaIcjzmPvwUoEmec8G2n2VtkOb9++3eo7g/btCSmayetU7rooZ7F8lqZw7VNxy2IpopU3",
-	"B8vkTngXIHmD67pJSu2IO5qkdJCyz90Npp2KSui9GawCiPdBA4tw1ZyqKK37U3Lc8j1hBvcF94McxZQL",
-	"kchBaDvwhKs78V+dGxhCwCD6UcSE6ONaVES8MstAYx27Y/liDmJwb0hTwUJr25OieQCa0HUYzIRsEDQt",
-	"SftpzqcsL5Qtq8aNapMHtRAs9MhMBJyyjl3vAecpo6AquWNqagpPq1IbJCklM7cjDwlNBVeWalQZ5JmH",
-	"fQrHjA/9fbuTr9tNld1bzgNuNPADZErjKg3Ja642L4GBv2ATsb6VNJT74wTfRcujmgTNcwp3pxa666Rb",
-	"lFfA8jo6EFImmiNjLEB2CFfawvWmqHck6QTNgAvKYRxSLk4KX4dmNG16Ltkz3wXVC8zZQKUVtbwTZVE5",
-	"BTwwF+wuYXPYynGcyHnQ9NzZ4upoOKfJc0rCQDCaR2PZT84En+UR6BxVU8Q2GKHk9pMrEfQCtvjrePAi",
-	"Sl4nQRjcsXwABmdR1A/asu35eqg2Im62iSRqovb7IUmV4bsniY5HKFNuMyMy0px95Z2piVLfMvJ6xQM0",
-	"gFGCvwwoR/RrIKyhg02qFmI20L+IQ/nbzYQVeRKJm1CfSKG8gMWYbKsfQbEbMKlgg1k54xUHiLpua6sm",
-	"VeL6SiqnqPfHlDf8ELMIvFP+X5W07O9P7Rw1GY80YHaVZ3sAMVguQJlDeabgZMDIL7N4JHmWtinIB+c8",
-	"j5VMVz2SBw8f71X9jLVh4D628suIySmlaCWOcoYTmYFX2ifVlI84Tkq16uwk75G2Eo/Pg1lSA4EOtEFn",
-	"DNEKoA9JItAViRtQiisl3xFcg8aZU3L2yVseuIpkFtdS/jCqpvNgWQNN4pRdJRMW9J50gfwXDKYlgt5D",
-	"IL79u+twuZLnbspj1WPOaLwovZG7f+C+6gV9kTI2RTvzcJhEclYDmtIsAiFHtjREsw2+l2TP02Q0LlSL",
-	"cgXkenWNv0s3nzM6kesq/5rTpMDPn3yShOMPc33b+w89m8wl7O/tGNeRfgXOSoVDuQvTonv2cQozvixo",
-	"Xhhpt7rlnud8QoR8BHRMeeZgOUKCxs44oSZEIKWiwGfhCh7yfELlJon5DEVyNYZsNhlIAdDdJ9V+L610",
-	"adpJsuLhblAXJMNA9tyPiuQuKRa6Pds9LdhWkUxY4KGCfPOZYmmrqG+eU++9pbfszXTVW+qpT5Vz8Hub",
-	"eWlW6b9z8lnKBEk5vyW0aH35nUKbp0pmdK69g/qWKp3UdiMGVWxFNE5E0yQbncpHP5WOf2nbHvh2LXKF",
-	"lsflnMe+g1LhJ63mla/3OLAicZI1nqsf+BwM5WSWFUkqWTK+EpJkCLo98jAScRUi0uI0KUa4nCbOBXMJ",
-	"z38qMcxlr17hY5ezyYTmi9o158ZVlG4Dhy/qQToEra5HedeVT43DMdRWsIMvMdQVV+tLtqgomG1uNd89",
-	"VbsEyly4ddRL5RisHX3SYiFW0ORVgvETDlHUIXt3XZulOX6tzqEr1HjOo3aZrTzOdMROWUFrE8ZBrJjf",
-	"6VJeKmVzx9pEZgJMQyAlLVvgldfshNHsn8fAP4+3lifuXEYrmO4bwVR7LUhUWUv5km8lyzNry3qQ+mpq",
-	"7TbItzkHejf+047DZeG18qIQ3SO0IL+xnHfIW3qbZKMekRQE8zcIeOCUz+ShSdCbveiQ/pzeMngzZVIS",
-	"lL9Oeew88Zym8uLXfYDMyGlMjJRORMGnRLAsTrKRCquVd+OIM1D3cEhvMlBlelW3WESzjBdSJ5T9uQqx",
-	"UQ1wNkEYwGCDMCgNKQgD1bZXOXWod2VvzIoOkOfJHU09J16FqAnUxyLwOiZZpAjK4n4RgqWe3bGcDFhk",
-	"4zEnVSn4YA/vRRvD5/633OoaBoOZWDTKJVdjRuDZnKZartfqEOEZbgMuhwjhyvUZKC0ctSY12TG9Y2TA",
-	"RjN0TRezLGNpg1Sz3rSs8HPve9fqhH6rg2AhGfM5egNZFiuTLdn/+JHwnAxyfisXavhlF2mY5KJ4ulgt",
-	"z72iBcuixeUtK6Ix6FRGrW3cgXodIchZr1SSReksZrFX5bJ2/XbDdxUy/yYDZXGwKBjGSfJcnm9KojRh",
-	"WVHeGsv1N5j+2lT6DGnLXpSe6Bg4HtqqjkH5LocDI7I5TxC1x3UIv7Ijy5HF8Jzkrx3SB3NzD34TNIlb",
-	"ywnnPNZsqpV9UxtAWhyDDJhUzmg0ZjGhcto9MpyhT7rgnMhl+bIHwtpkGrc1Hs4KS/qyo8DDspR7CsW4",
-	"Gzjgl+V6jnGqdpObGJc6B4ag1+xLHfaCFxiytdYJxFugFSnVhRFi8AgV5C0bXPLolhVf+BJRHXnPgCF1",
-	"6LrmpETku8/uS0tjX2zc5co3px4kOeeTL9mzvHNqVo7POzRzsID5lCB6y7ZmU7VH8fjynEz4nfyQqaNs",
-	"TIs5m/K8vZ6EhrcLeGmVptRWnzCXq3v07KpVqOhwLUfOcHitT0Z/msqdHft9oNTYYkHUFbMoYpIDCx0T",
-	"Dllijo8ygdgE+NH6AAqOgnZSdMjbMQdmLgcuSCZbky3LPwk6ex1FyAZPTnjMUgyj2HoU7w2eRFsfdz/u",
-	"3fZUbEWPnEzoiJ3P0vQpjW5fD4c9E/2VyF/cCMvqo5K6cumDXrDb3T3Y6u5sdXevug973b1ed//nutHF",
-	"jKtmvuY5mTI+TVktm2vO87ilq7jJK/06U66moewm56OcTkTHUUlOMX75kOgYUrLBh4SnMcud4EbRI4JP",
-	"2IDHCyKJSsBYJkhShOjly9jmITnnsVDRkWSDkl9nvKDytMjbN02iBUkZiBSgcw0YmdBYvgZR07RwHdkR",
-	"TVOBt7ZWRnA3ya1lmWx1VUJynOfmy5CcYJYJfCPFI/v7mdxR+NAROMuOeFbQJGO5pEMyOs5zntd+U99e",
-	"zLLqV0c5FeNXnE/VSMgGyIwQEDBO8pjkDI8FzyShKNJIblG55/Fv9IcVTvjUlMebsDIFE4V8wSyCYIVQ",
-	"SY+zrCADGt26kbXy02aHQHzehC7ARlvZSAe+baT2tDe8JsHAcBD7iWAsaysCVziX2qo2zll362M1R/IE",
-	"DSH0wEmgKh+t3P5QkS9IZF83uUEb5y+PLsl/7HRDcn58uokJpeT46Nlln9yyheTq51u7+wchEckoYzEZ",
-	"LIANnWEAORCCqmiXlPNbydyKCnEf7zzZXeHCrVEFJ+ElAoQ6e+en4qblETF7w0S6kWKc89loXMmOrbpV",
-	"dUiVdXUddKUSDraN8g9PuuASk1zv9snHX7d2HlWMzipSQy6P8hAHU1pE41rW3KoYjjGfbkc0L/BBSAgK",
-	"JL9wQh93MaVnYpnww63u3tXObq/b7XW7P8u7bsybo6r0vP0xKRjA5Zf4QrzO2EJthLkT7WSXzRKwfQ+Q",
-	"r1tzl8v1gwQMYaIzpixyIq9UMLwdl/wW+YmykOhQCkLT1IarqBAhV7lT6cA8N5eyyQOHdGIdqpnSHHMo",
-	"aKaSiaGb5DdGaMozpNENnyRFwWIQNm68VEqqFtiDvVZJ1p2GLOuK4uyN0sDeHTJwNa9S5EpWY5k+k7Sz",
-	"1au9nRSCmJ9P4jYMeFl0WaIzczD/oKVcsDQmCJYWYlTcHXRTP49n/dPjy/P+0TF8uql0vr+z6+9bJfJp",
-	"I6c6wGoGdQtmGHzcks9u3dEcVlG+hNzvFF/FPy50A58sN6jNLynGNnRQThRDaJkbFumqiGs55YGx+BTC",
-	"mWC5LyxPJ8B1yPFkWizUwcs4cOwxjUHipQsI37uZoYn3xkbwRXyWotg7YJgkIfdti2WoGt4huQInJefg",
-	"7l9ntxiymlVsvpe+ojdCXXwlzWi/bhpq7VzQuydiybQ65lsmv9qpjRi/9znHwc6kowFNACysnG+LVUYJ",
-	"7S4bJCiFa4RMfl2i35/mKU0mZ6XAyqUzqgSPuzHHECEOQT1StZOkf0ELNqcL0j8/eWCCgxGQpe4WVRzF",
-	"IUOFtzffOnjlXG+821KfvtNfbf7FewdZ0qnrTOv1FTpKjndrOMVWmohiSzfGilUh0315lwOJehY2BF44",
-	"JBp/Q//iQRDRaCElP1SaBgreIggDA+LRklXLtRbPcz7BZuzfukH7jW1aMnEHEmXZ3jTbwbzdaBfx7MYK",
-	"sUE3pDpu0DUdYErbZCaA3Y6SO5ZhUoptHcmuRCyEbcGA6HwGuRcbgqXDjvP899+TB/DOg035eUyF88hm",
-	"8Cl0B2BwXJaPQVNhzWHo1yoj0Z1uBp+u9cE9B8W9KdXGaRe0TPmGunPHXBQYDTzN2TD5yESHnBQ6ZjhK",
-	"Z6Jg+QMRYtKAbemBwERJDDxQaWR2KIm8Tnkqr8sRxFkrrKKMwxtSLqa38B44ZAcYk69CYXpuR86It9/P",
-	"ut2HEViX6ITBX8wiEyQC5MI5WDswvlkkMVNZS/yO5SmdCiMuo9FVQRTZ7uSoYUA00+YV2XkoVzcp4Aed",
-	"l4wUCwklYsxzyfRAngZLiqRrVYFzk4uX5OFv3+3QdDqmO4HJOXbXuOzWV8AsoM/JAzpl4EqGZYHTMsz5",
-	"xOGqJkg/5aMEnNMu41IM5VMYwL7Qj3f0LK4/XXuCVZ15WRmy1QTXYFc4+/75yU/m5U+aPrZXl1BrN/4y",
-	"yWLw5V6vETvxGngWRk9Y+i+9uG2Pl/LxKmuENlYxRT1xoO3y/dS0jabpLKepVOvl11N1bOE6BlyMI57O",
-	"Jorn1gVoZBw6bULxATjWKqvoF8Gzcyov6aAjp9SBR959d93BvWVAhX7gpaRYczl7vaKKSd2vY/227fvc",
-	"flPv3m3IgjHkDOM2kgkTBZ1MbWP9kaODQEA/gC9EHL44Ql6KZrTRLKV5ifQLDOs32ANqk38qc/hLtb+W",
-	"imYVsxuyggYVG8knLyyTwYXMy7kTSJowFaUN4FNTFiXDJAJ/c8wiyWNBlRry3Hike9YbbRPPoV0ViyOF",
-	"cvhZp05CDwrfQfJXUZDvOmI2BBZb+wlHBpYOwe5YTlPrRaPCjhGzaVim7Gs6Pk9KoKK1/wcW4GKWVtN7",
-	"dh/fU2akBZ8k9ZOPS9UoncMI1pPLXyR3+gJME7vQSWFAwaxowIfkRt4WN8rAzbXay1LBOuQpK+YMV0HI",
-	"W07fpzRnWqI/NLINuWP5Ar2u1c2UCCKKRCEV4g3LM/bAowjoq2vl0jhqi726GpkW+G/keHMSUcEOyXf6",
-	"futEmKIAmFvyGtc5LyyLieAWN61HILkO2kNqwUEWdsPrkAslujgHIeNIEnc9wFGCRxGMcqWdWY16bFR/",
-	"Nt59d/3+fWfzLzU9qPMNFSHDZH0rICwLDz2SG4So1aisznojTQ6W0WT77xvbDuTjP7auXdvkP7auv9v8",
-	"8+ZXJUnlkMOubjzjlw1msn5GWFbkYMiAS62g+YgVLvYkJJWSOVWURZf3fMwyBPdEvBMl79r3QvMdnSZ4",
-	"HaLnPNd3fCLMI7CZMdAImhsyeYrMYxkv6qfYNOsLEUUDOebDVqxksK71VCc5AhZfLnGAOSA2cyoIJtnF",
-	"oTEe62xQ5Xph2SFQqYpNKijsR8JiqU/ol+H2iKvxLkttkOV4wjpTsmtRo4DPkN3A3vShCR3WtJSNLNnv",
-	"taiG9a+yctqG2QKVBfQeA5OZ5tsvJdc72ZBi2d1Ox7yzWdG5UiqKq5xmItEyW1MkQBXP6d7QfyYWoea8",
-	"L8M+pcLZLVdwmp9ruJzyCfJNoq0B3IlncDbAw91HB499TpIBxFzEL1jmeEtq8Tu+mDrtD1nt67CeAK21",
-	"XeUzFUENNFkWOY1flCezc7Ayb1b+WjKWK9+2h7QNe1IAbE7xAxVjlfOzhhiGORqlsG10YRn7CMbVJRnB",
-	"KNEeYR9pVKQLneoNrkUuxawkG3VIeUDGiJIUZMOmuGMEbD+OcybEJt4KpzxmaX8uhTbnSdk6wKtlSTYy",
-	"gNQ5n0yLTSnEaJ98SWBXQ1Yx9egCSZkQKqE65pWziCAhQS/47603guVbJ56tXhqyn13iIw8EOTmXnFg+",
-	"eEgGbJxImTWfQQDGNOcfE6V0cAtszRbo2/FiXkSc3yYNOMEAsGohkuDJqmNvtx3o9J/+4z//6/2s2909",
-	"ePDdnzv/8+Hm7/9ocpBqgq0ekYIjQnjUcqz91x/mJJpeMtGMzC7wRz0u2IEYLPOxIOc5L3jEU7JxGk23",
-	"VDtbJzFsO/2mKOhCaPA1E2s0YCMKqgyI6gKTIKk6XipdBMysCggBgtPKMdRJ4cRQR3zCSMF7Ri+yRgbZ",
-	"2ghUKbndmRS2yITmt+aocIgylM3N6ULrVrhTXRgGesskHYYqBojrAMwFRAb59yVCMLfYBAaF3sFZyReh",
-	"kgsBtSkpChR08vtuXxCZG1DT72nFr3A63MuhOmWhnkWJM5CNIp+xTeBodvvpb0vGeGtjf2cs6NjFZmht",
-	"6tiZ+w10W3qkxE0JHg78P6k/4LxoB+h7y/563QERQnzgGduAsYc4BW3o90Bl172dlfRDkFyBskqmdzSG",
-	"EHRx2VYMlMz5rABcuC9ouK7HE3ms1y5IRENqrDasRtPZ1ThnYszTOOg9AqDyEkSEPOBP4Xwn2aifjnie",
-	"FONJ0AsupHB1wQcJxrRNeL5wWtrZD4OaSoWgrFZ/CbarI21O8UW3cLDf7e4AJA5CF7uP6+++tk3dZyav",
-	"Lsu1V3T8ahbwSvdoBnclw7XetjCo38iMXt/U1pbuAcxpZU93NXljycTD6TVq1zbru++uO6p2gtqZqFS0",
-	"Ma1j0mKoUjRDTMAMy1mWkoMoybw2IFiBjk7IV91fanynFZ2fQz6oC/vnadtJ8lfNO6n8NX3E24WhKuaQ",
-	"NvVTRhAwndF40aYnSFUDicNiemk527uOAHNh+jnFv6Z5IvnWwosp9LunkRLOgW4LOJ2vKXf49bZKKAm6",
-	"LfqxRVte4BULp6SAKGwyLgJVeMnioDOoIZzEKVt7DBeIMAOh6wsLsdaw+Bb24d1fNv6fjmz9++/fYyPv",
-	"g83rjtEb1ZisrWLlmjXkLWoQLADQ03kEnqHZIGzV9dvx4ms6rSDGgA5S9hziWSVDLe3X8pmXb4x5Xpxp",
-	"r2pE4TvH0VXhi0u8XRXuquPWll2QVUG2dpetGVpVqx1Sz3LUN8fKrtteo3Keaybhe+/R9byDAzamd8nq",
-	"iB6FtPNUP66yv+WG4rOiEXVJI4tpAwLmBlFVxgaTiiDTFexOIIVCoY85z29B46OiDJ6stJkJXZCNyMkF",
-	"iWZ5zrJISuyWvyQ2mJTs7T6xnoVQ/fqwi7wB8rvUXCqx1ikTK/LxHh6UEtd8bCmISvaaFuBcFXMTNlGb",
-	"LdIdheReN2wKfnTS7lFXteSVi1MkE3ZIhrMcDFE8YwKTtjTavqsyhyqxBJRlnWOS37G4Q7oEMDIAuD+Z",
-	"JMVyqu20Svgri/vVTXbKaEaOzt+QmQBIPzk38O5NkjRNIp6Dl2nA75hxbSu7QN2E3zDAlSsb5zTJ1NZZ",
-	"jdHkpEqhlWzEYS+POOR6Yyw0+ijGVNRT6kN1ZrQZQgczZWzu+s2edLv2wTEVkO0nW8LgJEwzDTFF7KCr",
-	"YrPkhQyOWRUHDeioEUTdD1fkha6G6K0itKk9+7Bb27UrxAaoeOXA61gVVqF6kA1EAHBkos3lwz/o7j1e",
-	"vdApo3lWO3sV71POSMYShPkF6dt5gWQcc/WqpxhwgKWib1FJu51HxuWEe2ZOJS+iOSK3wwkuHWCH7wmd",
-	"UDQF+Aw+xZ2WI0aD8W7XBujuoMTaef1mqSY9e8Ul53+rDmlndshObYNATiAaM6ZKrs/AAtbiPK9a5An9",
-	"eKlQac4NNIMZSTOHhYHIgzywsDZ2bchgIRde0zkkOS2cwEW4FL/E4KtGDS+/xKdqLPM0efoZvPLg0aNH",
-	"uzsHK0dYRgFsvrpwjdG9XF7kQ9LF/NQqIwBlYj0qdr8Q7iDPnrGUrUZYea2fg5qhM8HiMjVqeTGQeKqz",
-	"TselzSYV2TFLHUzj0AhLtiBozjoEWur6GGcMKWRg+jPiVc6szLTffUjA5x2xL0DYac4H7JjmqYd1viqD",
-	"N+VsynR8H6NxkjEhSDRmEcYMO7cogoSGBGDOIcAYQpZQzlQOfnI7G0i6PxByxyc8dgVB8ArlTOo2xtb/",
-	"QF64SZHQ9BlLqYY4wqiKGSBlm0OmaK27AKZ5qMq35jOGzcPIick0RrEJofV1SDgD1G/1pIlY87NeXbJQ",
-	"3qarTrt+Vt0RWjZSkPv3P/FS6G3BkuBqfsbn2dski/m8dOgPGq9+jLmCMIbCEFpb9ScMorCHNDciAiWD",
-	"nNFbE1powcIAAKInZcSQiDGVmxpemEhhTEvDKdjrMQLpcfe/oCiFI3ceapZZeqLCbFU0vEtt9fw+Pu9d",
-	"NIi11xXbRpzMpjo7HE+dnCheERhqMM++gCAGa/Jm6lmR5QtCPYsxpUKX/l22EC03VJuRJ9nowh/ReqFT",
-	"EaBUFbA2zABQ6f1q7AL3PLi1ZykjNIK6vQxx4JX0pB+1Swt5tFJnTcRY5zvo4NlMhDqSz7nh0DtlxZrW",
-	"4aaXdpr3iMuZ0OnWLVsInWUTXC+J3pnQqa4hEvup+pTPNO+Tt5FiqskESQ3uS8ZuGwJxwRhqNrNLxiqd",
-	"ICl5QtMUfrREI4MkA5QK9zutP+ELuRYOWKlVuSwq6EHhOMhvEHHuNca5hPoDfou22zWWCYlWXqOHu19r",
-	"jZKYRXSloeYkQ0SYS/U4ulXy4ktYahQkCJBMNBlapNCgaqs5tWDUbe0WEUK5RaW9yyF67DOdfbXXHP++",
-	"Rq4pOL8FeLB0EdrL1UbwPdCD0v54B3wcqjVpeMmdfUTj0HN1rUGHKKaXDEQItKyHIRWzGszGvYxENYWs",
-	"GbspBAUQlAwYXlIoOClaQsucMJpBqDeE6jjGHiNCAmdWIiBcliFE5iOQlT65AB5zy9gUK/+5eqJSVL1q",
-	"Lc/DijGtKxcN4T57aGJwEIWUGl/WlVqhcrn3Rqe744Pjqrt213TClT3kIZopVcyHvJchxlZpgJgFaNhh",
-	"AhmIpfhbG2sLkfEsH0Movfp1yvMCOujpev8VTGFd6B9BLtQAcaWgG/n8rzM2Y0a69C1Qa053VaFe/VZa",
-	"Lzq6xv7cENEWrBBXU52FCy/6rAE5o6q8VPPZQCbxBc+Ed0+DeFjFMmyEmSvvaO+WnmWAKcR0xfKVQLGI",
-	"gaLtaRadacxoWoxd9SqT86gGS/VUAJ0yb0mWWNMpM54jTZKCUPlEh7yFm4M6FwdQNhFkmDNryCzGbHKI",
-	"BsmazdktsjmRB46lw9Z7902FTJ8f6YwwdFcqcLO5OBccUnTBI7VAfwRXOoUj3XOuWxWlg+os1mRExIJQ",
-	"wSzKH8Fdqu5ihZicAMB4KWeiwpi8KmTpQitbuXZXaQF+CWGoAMRiB3s4KawifkhcMQTzc60DSQfJwR7F",
-	"QD3ArQkBbGOszedYuTmJxp9/2QIV31qMxKX4f+6ztdji2tWybkI7hG0an225ZIGFyXNE2wnWewYNzMX3",
-	"KbvuVdgbRpk5b2MW9fcq/Mx55VNYGUt9au6IYKPZi6x090kOWRlCrbEOTdMNGpKGX51guEFIBh3b0/ff",
-	"E2r/3Nxce+BZkSdWf4EsNSfc31AXhKY4GQ5ZLr9vsHh/3izlr4OQUAjdIX/6ngzw09//Tv40pmKDdvzd",
-	"bponBsueaHpd0rDxxW9F0IpT9GsTstydS0DPL9XHkWCVBz2EKulaLo1K3K/pAJfZsiHInyz2g9MKjLP2",
-	"bfl4lxusjdZ14buDdb6//1idRuxQ3ZbXGWltr9jBVhYK8a4JGw4hA8yp5dZwFCq5FDx3kiR882raR/Dj",
-	"krO45Hd5jb97UB7Ig5A8sAN5cG2aaGKVGwUGHReNgyhFHxefMRbPxq/4M9wFKv+03u1lKVtuxVK00nrz",
-	"7eaLobbpltU8FJpMPBL1pUmqRDlrVU6mW9BYF0NNciyHelhFf1Z4a1JHBntaMVdODSpujS9DYGICc8FJ",
-	"dAIlecmmBQGNW/tDqEU0HVYzHCf0FvORsRGVi52TBZ9lI8SfbJ8er6NwP1+6Llez88TzSape5TO1Dv0o",
-	"YlNI8HSS6EC+7A9SdsUv5UJL+qIkDSqGRnrDeD6TXwV+GQdkEVdB0loK9AKXXEHXmPxwJeHrRK5DY98S",
-	"XEv1kNOtXe9JSTRfv1jfZ5iD4eEW+nUjCPLysMXVqX/+/MJ6HyPzuz5bOhcH0APkTrMQQl5cfm+KYrlW",
-	"28oQYQQ5cFe5ZRHBfHkvDke4Zwf3r8+mQsK9ANRyS8MWd7PDx3wO+hgfFggunAhVWCLJkOutZ0W6N59Y",
-	"32b+yRMy6VZobADaREgTTA/npTqpioOAY1KxDjRrj+lUEqSO+DRNE1tlvE1lOMS82FHovd2dLftcDcTX",
-	"VjjFwaA2iYIPRBBUBCWnGKCc25NuZ5cIsqEDs8iTLhGbQaUmqrqHIfpaXvqm+aMU44j9KmoiSLehqVNH",
-	"w4VYY1UFsBfskP/9f/8/0u2R2kiJCCoYwqX07c7Bo8c/Qylp9BzmyWgEqaZq2LXgYbUuy0q0OwoMwAgg",
-	"8KrfnLJuwdQ853kjeGwJQ1QN9VCdPKlnKdzwdhxXY6hUr1HtXQMXTkuuk3go9iZLfp2xQxsrOiJpkjHj",
-	"0ytyGjGQaFqg6q5VY87s+ZZB3RcYu7/cWVeCw63HeiWqtoQGcCbDJHUSLkE2A62zUuEdCxNVwfpdPEe9",
-	"JcNgzNJYFXmAv2eZ2nreJC1zeHzXqHtLgwTCsoKpYJ7VW2c9pN2CL9lm80SMFUdFdFDkoZFkIbBVIBii",
-	"3S6EHXUS1xANfGPSfMDL6y0ISFL0CIT9HVEoRxCnLCQmSCMkFzP5xTM2oVkcEu33DQn6xkPyLIds3pxc",
-	"sIhnUZKyQ4xPbI/pvwT/t7GECJxtoLydaujsJL037Fm5XnIjfkV8YLfc8arqUV+xZuFxFk954oNheZ05",
-	"eeUQL51pbAEPoE0TOsHJeQ88d4obOI6RNsyPpoL3i+ZWjXSm8/v5rGCApivfqyuXzMGv1jnqyjYCnp9a",
-	"BZxVA3RWbt9TM1yegVeMCtZcAZznjilfssQMEpYJvJtkIwW+OXcdw6CvSalfFSzz+M6WFvNTTftQ39W9",
-	"zgXLMBS/BwUj3aB65Wyxjlk3+sG6FIezND00kfsmuwKAMXhmK69BCk5zPPWqPa838Cv5bOuyqCrykg5S",
-	"tlziKTvdIogehDhMI/G6kZgu9gH65A5xfuiCZh9ZBKx9dHF+pJyLodPGiBaSiuZG0E0hdL7U8pUIkTXH",
-	"oMO81ijiLR9fXekWeq9Tqlb2JilsJml9bAXLJ0lGi6a9lwgy4hDAMaeL+sbzNeqpbxsabqTHXe7ZXXtD",
-	"r2W88ZXahp770gbHqlAkDOdRlS4Q6xtLNh2Sgqd4tTp4M7rchHIYCswgumM6wkc76rVlBSsggjva9TEb",
-	"ROE6Yy6Wl8SZMCpmuZTelD++FCsUpTy67ZmjDhGcDvSZenmyVk3JiEZj9sZvS7kcS6Io6r38icCzxvqk",
-	"S0csCxVYwfryWZYtLwBXVBhWSOaqhhdIrbWCse1Y7urCc4XOekBj2Np9VA4C9QP0n8QsK5Ji8RKMBmXB",
-	"RogZ6IfjopiK3va2NSN0lFbdEXdRR+Ffd1Ie0TQIA2V/+D2g6SjoBceXu/sHQRhE+V3QC6AaEaAESNUd",
-	"UTAKqdYeH0kxXsDWSACGWG7MweDt35696c7+dvrXly/PT4MwkM8m//3st9O8+/N//3r0619vf/4BzdYV",
-	"4UuN3ify3yRC3MhdhTwbgsoLfstaqou3ilYVq9VskCYRkT+qwCdK/nr5+oy8ZQPyki3IxsXzI/Jof+fR",
-	"po591xA6N/KlG1uEh5K/vn15WZI7llXdqS1qGZRxea0DJJOalHeHVGIl1wP1+kHpgJobTmdyP6tYQ2Vo",
-	"e6CiipwyRBMas9CRy9QeMzbpORuMOb9Viskh+f2Tkw9ArJkyn2WEpnhVioIu3E46pI/yLJtMU1owuyhQ",
-	"n00F67AJE4nYToAKPfI+gGm+D0xwJmKRquxAoSYYAsOCynsqewCUJiWiYcQ6MpF8lglyhr2EplqonHhP",
-	"PgPa0TxPCoZ2XV3VxJYOHGCYi35WztjUxqtxf5bJWy5ehoyYONPw39qqMj06tbwA1LRQEjgtyJSOmJt/",
-	"s61e9yFZNmIrbZfAlba3rr/zo2ypkalqI76CwV7V44Eg5zmfyCtzJmDEOlRd3ecd0s9820J1uDXLU1fU",
-	"M1sKTRwAeOUG7kI8quN0tS2DWQ8GoOq4r8jK3N9/uL8yv0Reouc5j5gQvuh1NxbLhEAKdz6CMaVWyQcf",
-	"CLnDsLUQ9zKWX7bHXAkCAhKPISwes0NMDkS2IHkyGheilmYU85DMMsDIM91LEUrA+mhtR7FQlKUBbRk8",
-	"gZhxrcOcHWlULRTpn5/AWuLRxDoi6NJSUyIJ+HRBNRkw2Z3+YQfOnGjWTz59VkiTc6hK9mL7fYPX3t30",
-	"Hpew0wD4g2s/8LxQ4Fkn8jKInTKFHkiJWTFWCB61JIiFLVGVCHLH8mSYSEHy/Pi0h3qfXBSsSXlKp/oQ",
-	"bUVUDqrjlQ3LY/EAHdoHoCNbEh9g63hJK2qwI7mdhM4Mfbeh3VJNIMRu0VM+z3R4vUZhxdc2vRDADlhH",
-	"nRIq47KF8S9mBU3S9cUGjdaxDB/1CyB3uECoS3BPV0HnfQqDV1QUzb6quh9W6w1znhdjiMGFhIAkw9ok",
-	"h+TF8RXZvtvZ1m8IxcCR2SAQIhgJfcv3Vd0lFSOR11RuYdH/cK58CefKvWm+yhWzXsPf3HHzh0fmX9Qj",
-	"g9DemuN9lr+krVvk2st25XIsLm9ZEfk0AMx7tEC0/rrykJWmgD1qacE9nT+m788HAl8eLArm5EyptDoF",
-	"3BKqtyCaXgp1HfznqXxJdQMmK3zMhjNhq9oegD2GpOAFxafmY56qV0EqLkWkZVwj0AAcL0LIQD6FstKb",
-	"4WA/UkYVGoFeZTqhjKCelqdQdMgVANBgtk2SQXZDCMkjGHujzEQowiKsKmpZiqNKKZd9RD6R0JSME1GA",
-	"Wtgjg1l0ywqS6FGibTHJyMbu/2xsJFs7m9uPN0Oy+z8byfbjzWsiZ3Y150TAijMc0oTlI8zakUJGNlKN",
-	"HRJKpiyPZK8pxgghH1FJWsMhvKLsm0/+q36T4ujKFutK4KHsyQu6Xk0RagdPlGQx++gVrkx7u/uumrXl",
-	"opg1FcXEVkM12uuldhq3joPh1Z8xTX9m+GxyKsqssSm1amWzDVZGHLLuKjRr6WUjCNSzJMhIQ/nU7Nsh",
-	"ufUEcaoC4kpvTRHu2wCxp/KcJJ7aG1Met0on1d34scHaIAv5bbg127DCvG10EQJmBTKjTI0H8D4cMPM2",
-	"vRQ0bwHGZdi2yroqOL8tSSUtunL2ua/2an1naF3Bc/KzIslmzdWwM/ZRm5xcIcbMQslUHulsgj5QOdAj",
-	"ffAagIywxoAGFHf6MgbLBZmDDA3JHFiU2pTX10WqMeOudWAm2v2aVUQ/Ie/YU+Wr9Ojyq3z0tHBMO3hT",
-	"pVUMGgoKv6aAycWV+1FhV9qAAV8Z8iYpfHVRJ5/umBcs7hdtxT9PudXAbcbLtRohveqbxUB7KP85pv+p",
-	"Y1rBJKr5lsUDW+de0EWHWGxulb8oNZ5ZnnXIBc1iPukRmoGVkYriiGcZi8DUhFD9QzZnwimvkWRkmCaj",
-	"caFeUEzOPozxWjq4XrLWSBVC65BzRm+P3572e/YZp4SETkQVnGeQo1iwdNEh57JvmvasBKWrI3lGtaRF",
-	"KdWVEy96Nq5M0ruUBHDLEAPTTUbpOA7XnlODGf2y1g2AwAdQpQPrhhin7gNBRnQ20vW5SoPVLoqGUiE6",
-	"tB08ma4qVYJery5iEAa4yPo3nagbBnox5EckcVCtxRKEgZOt49PHTqUwd06VPL+W1egUzIjyTvJrcxN5",
-	"W6kYfzQ5YkC3xq1SUF0ox2KxBsx7FmOPlWXEll5ZUE1X5X2IQjenQrJbXowT71T6hsNnGuIDMSNhpNhT",
-	"6w4kFa5UkZ5yN0fnbz68uey/OA7J6fHp64u/6b+enVy+xM+E56T/0/FF/8Xxh4vjy/PXZ5fHH65OTo/b",
-	"sNaJqrLUkDSCS6EsqJB97eTpq0R/Fe5jwNOA7bRTgqc8Fiu7XkLT5pZnWVINK15d8chZCNWCGqKl03Xj",
-	"jhf+0vumeJV6iuTysTvmqeNTr/FUe+d61RRUG75h1uuLr+e67WOBdVNZXR5ia9xG/RLC5+BkU9QMUas1",
-	"ZrT6CYYHjz9Oc6znUVbz1sBkvsX6UqUSV49WigiyBapIoYl+IhnuGS/g32PIEgzC4Bln4owX8HfLKsmv",
-	"JLmgFfikm4Q/TLvwV7nxT2EAW31pPf8VlRc/sxKdpKZDneXK6v0y1mDhYfZLlnr1tCtua2hPa2ZOPfSZ",
-	"wExqFYqh7vREWKZSmaBPfHaKdqy4FZe7gLSP5BCLT5WgRgqVKGS4KWi2bphC/RI03uKllGwoC+fMr454",
-	"3yQ4Z7M0xdjIkhTgLkvKvlBTKq+NnTVoAU0veJ1AR8rCNWbKPCBMImo7xStduWNX0zlrO5M1cztqKmFl",
-	"7mrCGGoKjBkiSQ4xkDIpoKAW/nz+5sqrF8+SuKWu+drBd/XYcwYM7J6oGTp+MMwN06AtqsJoNQMZcFih",
-	"9RiiYbFIcFJISWwCxs4LJgoO6avG6OpWFenZmmTCxYcViP0dl+ttTAsX+KxDXjI27SH0N10AmstvLOcl",
-	"4R27D8JAPtvyvtAUsy/rb7CRT2FgAvh99g7qMXRQIrmv9XSOeerhIM1mlFeMxsLUvW5nTHG3dXfv8b+d",
-	"dcW3m88xarzRYLI6USG5Y96YZgj4UuhOoP/gzoKA+Yaii1ict71dY0ly8lu3wovO4C3Vi32wTq6yiiFZ",
-	"GVTO4zeCrccKVbzDygdhDuvQRuX6i5bRFCaNWJ/1c5bFeKY1CrrUzlVc+Rkv9MerUoj5c3SMXrc3QmE0",
-	"CuwjZ9DX/s36mYlJ5d/XzNRc69ZS6RgrdouXLN78LtmejybfMGXqnMdKcXtKvR7R547UV4GXMO6J24zP",
-	"0dU3yniOnMtZzEg+jkqcPnRb5rutj7sf926tUR4qR5qDGU1nKrp+b2e3s68h8NV3Ozud3U9NKdNTHp81",
-	"F/DbehTvDZ5EqndPDLYz6CpJQDmFoFUpi3grm682+K6XYIdFgz/Y1SprNfvK09UA0Xjv7eA3E1AFyBH0",
-	"njyRDQOoCaycckY+copk64hZvZI9srWjWTiVlyWLe3g1d+X1Z314vkWxPdcvJzbReQdw09LbVYit+6u9",
-	"jmZuPuNgYrsUdGFQQZyJdcgl8lsENkTkb7z+lb9PWajWCJWBAcnZenbA0kU3tGtY9yvMx69z1CR7Dnbt",
-	"Jd5FQCMkGdYfwYI2YFtWUQC6uM0KbPN2nuCGnLiV/hU5LK/1EL1vAuBjNAwlVVhmAzaaZSayXUUYfYVp",
-	"eTO/DOEbVkyKJQ2Zz2DjnUGMM/ApDEIOVeCPrlU04qus1C0swmDvbA4dRAh1KeISyEXyi4moDXos1yYq",
-	"28azgxa1JETaUW103ocb++r1IVgbVgsufGozxepVSVVLZkqhS1FNLe+C5uwuYXPtHFnPonj/oqytiqrC",
-	"8PjAu0CYMcjnWTV/tL63YqfYxhrZw1bmn9CYkQUrejWMcUhZqZf00LCj4NAS1j1mELPAnaXzBmwer6pA",
-	"N8BsnnvkyGEF6oZZVhzREC1pXaqISwOAVKV7oUxLrzJy0LS1K0/udZ8ctBTm8fXlRlVfsOaYi4Y8lh+4",
-	"KFQR8FbxvlOVq7NaVcfiL40bTC9urcRLIsiOn4kvDb2aqlSdz01xkeezpKX9cHV1HoTwz2VDCGp5BmWA",
-	"X18RK4XulBFKcgyXNUXUuWSpJdIROqV5cQ+KFLUyees2oByLhhJFMZXqaDRdrX0W6AubYi5JZSi+DXxh",
-	"QvkriWYKAcl7tSYFiZNYW5nAVOPeOAqTSWMn/cAhsviMF37fdZJNZ01Y9XiTWM0LipkYW9ES1tDW0awd",
-	"1i1dvx6O4zUftXNnOoxpZd/350y+9H/HvrTaSNSM9Hall9/gGyQC1qgthtwsbcgLgoVGvQIg8A4Bn6Z3",
-	"1j891rUC+JC4tXKqBi9PndoKDaH3UG91Z56WPv4jY/WP+rnJc56vrdOCgeEYcjpWpP86wa5V5U+QaUoj",
-	"pqXEgVReO+TKBEkngnSXi+l7UpddpQ1qfrHmVaqjaVUDXsLymc/9II+riTDKFfJ7DXmmcvw/v1ZjE1TN",
-	"c1VCVhmTLSJ0Kb7VSlkqrEmETrEKKB0L4eZlOBJt9secDVMOEN2OYGKqlwQcLNxCG+slnUiC95VRfCX4",
-	"ja1e0Ubkcqpgew94zUWEle2UY6iVUDRIeXTLVpojn6rHytWcmyUk4WL228BIXxllU8a1ZTXlf1b55OaR",
-	"dP0JiK79uAX/AiNjO3wkLJXxnKaScffBcRiCtN+k9gBckl0Gm/oB2FAQW4mawjwRkMevfJAa2wTRRx3g",
-	"GQBbgoJGNIlDT+AmulfBUtUzef4pw4CxkTpga+pCTEHPtL8aDJCXxxjOPk4R06FdDLinmJRxyiE9AYHA",
-	"V+OpWRQaU5/J42CPDAD5d2gzhmGhwP6CK30zpnfspicvKpWQZe3pKtBQhR6HIKrPCuZU1jJMVQdqyj8U",
-	"foMDHTaxOewIMiFYOnRdymTDR8UQ9kKocp74kCgms2n14ooHoMyuVYKCRT541916QreG17/vHHzyYh5I",
-	"JbExcsjP+JbLdiV3TsvDi8+jrbngEU9L2hQgyGzvdHaCcAlmkkIrtkdVv+XqBk5L492opaNdKoHyjR92",
-	"j8CrnjOIg+ijqbI0VF84T1+KDe4bdojy8QZrHCZx9Jti7OUddonPPBBELiJWueJ5AVWThjRNMT6j4Dbi",
-	"srJx6JwuKlfdnmPEroTGt7i53OfsLAcL4tvr97ij7o3JLKcyteLDqvVyHm+zWN4yUV+jclK1qtD9tfwv",
-	"Vpqn0bPqSGCu8KY5jvVRe6WGhom6N1mjDN94aPpkWJae66lhhyrdEjyuEHuu7hEuWB2CNskI9Ehi7kVk",
-	"WENg/eJ8eCUr/Sye6BJa88fSd215ZRvW14I/LTveKzD+6nuzcWeJN9NYh3NUIMgjB5nFUf/KeRnOlgi2",
-	"jU+8fFgcZ3ngVxkedptE7W47AHRHGnznhCUFO93O48edbmfnUW+/291R4RFtvPcl/EukugaOfPe7Mh8H",
-	"21gF7zdtIYROrPFV21yrFkzLv8AU+enawEeq5XVRIME1Ix9R5+nddWNwgjkf7gmo7lfsorolHYqon1xI",
-	"O008dVsFfcnKgsouxYY9N4eiF5wyQ7FrDW0CvBj1lqC32+3KqfqvBCgyV2bzaAuVr0guj9GWypelkjOQ",
-	"YHc6JDS4ffjxSWfncQO8e2SjiNsr/D6Fwug+DTAsZf0IzbH0lpGpVCvA5631JCpuhSo9DtCKRmw2WCEh",
-	"5v8nxZhoKoTg2dLQamDysIJShxxPpsWiZ8JsMrJgmHSHVkd/5vAhGXGpQipLjEn5h9AIaAbLmboqgY48",
-	"HVP8MsRvHCerUkEo4hNpaCn5vMJMN4gBGudVxb1iyCDWTElSiMXkOdklCA87dxA8nZ8PukQcqlqBmI7X",
-	"2rZTSh1tAUntZO1XDIuZU2FYq25gYMQ3kBpY8MzC6I1ZGhtNTEVLQlQI7Iwbd/feIExsxmxVGedtXZZG",
-	"he4KlQpGIH7WrruuQ5smGVM1bJR+OPFnO9dDYXZ2VtlFnFCTnV1fvr8+07UzZAr51GcOKjBYJkINLWzj",
-	"n+c6ebMRZkiHAsc+wG+DrNGz8cAArqNAm528CkCnKFstrRKexWTAC6xcCYV2YUTasexiZcD5kz1I6gOa",
-	"m1NqiJjBtkKLNiyxJXdz9A5lD6uukE7IbakZ6/NzqV9zmnCi9pfWT688ruD8GsKp4Ce3CpAu/9NTcGgz",
-	"wJNWC4MBRmXerAmLS3kDDYqbnirmj+4Ak5ZMFTqnUKI0PFGzSUMBLWD0bn3ybKFGq022ChXR1G0tR0Zu",
-	"yPFDaLvc8pKfb0qmP+BY6apmVau7kR+uhMeAufoYWMHBujgxg65Z0ZEWcXKXxA508vOzn7Z2ANxuTDaU",
-	"ZWtT8aUkt+lKIZnweJZyXDQ0kZXsRQudLLRijnvOHHd9c7xryhV5kdwxkxFCBbmBq/FmbYwh3YHDzcKy",
-	"rGHPpU9Kv0SPXD/yp/P041iXpw5VPqr9m+f6K5qmZAOvvQFL5dLZcjqbrjnp5Ozo4rh/efzh5Ozyqn92",
-	"dHwZhMGz41Zffrh6/eHn44vXXqe0msdTNqZ3ydqplz/wORlSUegYmhEnM0Scivk802UM5BU/wYSaH3ie",
-	"/CY1ivScx9Yp8kDKTDiCunoLjzzj89U8COdyrkx88N6b6VpvfWpe6lMV6F9Z6KhI7pan85jK4R3yGkum",
-	"9ZQ92AKICQx3wjLlEc/xdCrUVScLSd0vBZ9FY/kI+xixaVEt5iyKJE3BgwNiBDgaIBOInEN9RT0sXf5b",
-	"IUkAaJMo+HTK4kOTXQ0WT+OXxDxqKSaxmOx3H+oK6u5mRZoEYaCmG4QB9ttS5ZeUNm3IP2w78i/dll2a",
-	"c2UEXiOIbsrTJEp8KLNnCABAM8AwBQ9mC4RrfyfVGKVmlrjzeDX8UzVg5hxTwM8RxaolcSWt9Ivyo37Z",
-	"DdKol7kDpqXgshzAXcgx84NIwNSXXwM7qzGv/GE/ONBqDNjy6JDH98kFxpTyc7lXFl4XH7phtFCuNxUZ",
-	"JFkseuSUfmziDGEFOSRN+VwA1tghOU2yQ/IsEQCBDWfVyBgjdfcqe7rJx6cf5eEA049+seV+wKR7bEB9",
-	"hmbws20MjeKDJE1+gwvybZLFfN5oo389tDFTJYBChVctuBJTtDtqNkURbULTlCkng7xEVBZfPmIoU2Gw",
-	"v1Miv0tm01BqkDGoun1JG6nCSYYHcCi6Ip7inaBzAUzKWnXnu+3y8S5tpM6azIIaUaLFbaXkDidSy5e2",
-	"YiLJkszcNcKDAdoIZ/4OocyvN95tqU/f6a82/+L18omCTZfkTCLPkHdIHLPYSkKxvkdctKGd1exjJcvU",
-	"UZM+I32aWh8q5OErlMxWSphaCBuWWeU2zSk668MeqCg4Zzah3i9LhNNSyOgaOzGeuVnqysLdrcp+OiZE",
-	"1x0xJLTg6WSQM3q7ImXiYG91HkgrJBq5yydJmiYRz6X26OLSADtxoGmSjJwmTxXoQqHRf6ZYFerQD1tj",
-	"2lc8C2wzLiKTMAqVSmRoaL9HLt6cnZ2cvfhwcfzjm+PLq0sY3o9vjt8cP3O+E4p9huSof/TDsR165SLW",
-	"9WZC8sKlhXqqQ54uPMEfEAZsgY165Oj12dGbi4vjs6O/hQr0qFThhee3qPlSrQOrkX646F8dV17R9X/c",
-	"S8oslLyqnLWRd5ZZmSAMvMQPwqBKtCAMKiQLwsChVBAGL5wunfnJxpyxexUjF4GlvOGOf3zTf/Xh6rUu",
-	"cIYX2s5/6eUwyB164i8ujvtXxxcfrn7onwVh8Or48lJ/1m01J6qsg4O5DgJmCVPITHZZpK0ulbgmN2FZ",
-	"3FzJicHdr9REMM/IufpCXJ076kkt8ASLbny3Hf5l6/rPG+TPte82f9/zR6W4ReU9FhVRMBobJA7nYWUA",
-	"Uri+oKysJ+z6+ZxTTXf1aJwKvV9nNErjbXENgnLcQhoRag99U4mE5ktqiWG2EOxBqF+mPPJ8SKKcZz0y",
-	"SbJZwUIy5rM8JDFd6GM+4VkxDvU/zg9zxm6Vg8AYP7BovBHjC5amZIOSh7tSyqWLkAi62HTL7qgYGjxl",
-	"piz+NzwYRTJhP/PMmwYGIQlqtif9sz6JaUEHVLAQq1FSQY5nkglsP2V5KrUZK9S9uTryGOvcYZsKOh/+",
-	"vL11/ef/XAsPE53Odf61osSJrWNi8FRU6L1zykLiMgCoFsNjZpNrkjuW2comtn6JY9MrFzaxrVV+4DFT",
-	"pU4u62Z4T/aIAjDVfsEGeM4OOSkA37cEtVPycWCpJxyUbs4J5Zpok5IygasXUkaluuuAbI6T0ZhhxXWF",
-	"Z54xwCqXLxqwdA2jl/K5ehhjC4XCVmHgTgOIv6HcY8zqfRAO7g4NhBSMHM88RnaEo16qK1yOaR47WfCe",
-	"CEBA+QdvgK6WSA1M/Guty5tTTgUW/rKeL/TVSQ3Wi/DMpjwat0m7Qc9vc9bbUmeTWGTRPV6tHDocq1dO",
-	"QDpOeV40piwj0ZSXmTt0VfmRCHlfi41iC/wTAWqd1dcqB3o9vNmoGpxI6TNee/Zz+aVCfpXMWA0prbtQ",
-	"EAzNJo/TTK2wBaz1kr/1EqMPzDn2K90b9YVIGZteqHIFlVAiffmexEEv6O5s2TiTnSeluk6mjP8vNGOl",
-	"MttuJpE8UToKpRTzXg/ocHtuUae4GSBIga/L9sBcDngLrRGBmpO9zhFxS080q+Cht0DgWS9o1IOUydpn",
-	"aUGgq5NI7oaL5Xlyh3hMwW5392Cru7PV3b3qPux193rd/c7Bo8c/BzYmJuhB3eIt/ffW/vBRtEUHUcwC",
-	"pxDoTj1Ex/bjlbJs/QptbonohLUvvDpwkMGrzXMIxLkHJss6hU0BQraFQL0u9IOZmB3OkiVe9xw/Lp3j",
-	"LpzjnR7ZMW4i2aeonWJwVZl4NHWm39JbW37arYGxdmrSesefpXQq2ud/jLiT8T/LYnkzQGr/iGYuPBtW",
-	"KWmfDvv5eSitIZe/SL7q/VmYWv3m4mAJVszWwToVB2VDjsHXYoxquMs55BVUb31WyvVaxy7vRlc3sAoE",
-	"BYdyoqr8hA04mmLGotyavEKtQ4W3Dg84wNU6flCVl3TCOUE2BgmNYLxiBn4R1cQ8yUSHvA+23wcqnMWK",
-	"nkoj1RWwLQQtWrGgd8j3JRuCMXKU0mSCjq/NQ7L9ftbtPozMS/AnU1oAhj1h/EJShFbkhWyRUIX1JesV",
-	"Ut3Y/vuGU0z1wz+2rkulVbeuv9v886ZXc/0C+YUmRt5zm4GaFxKepQtr71RY/oLBnFXEkZTzD5VyE4F2",
-	"bH3qedmpvPzyWmb/6Kw0gNwPEFkwODxpYxmJ+2Ub+w1EV6Vj8UDA9izbBUtQ3V+TXNNWRXlVSpQJ8UV/",
-	"h4rRDh0XOcbvEmwfw9uQ3YcYl7Ej2QJihxDM31OT15aUcVFMqyLt/rKT825n68n1OznD37vh3qe/Wxrg",
-	"hy2XBJ4j1NpUog0fFClTmY5T41VZOwB5feMBGKau//yfD8DoUf2tPHj5kGQ2uwf4f5JkBdhI8OuH0feq",
-	"s0+hf2RIawL6ohyl2VsY0omlEVImqafqL2AKLVgyxovpmGVSQx3B9Wen1H5GktTX1VkgRVRqhdh4sLX1",
-	"QNl7fGksJRaUwB1jLgQIxMZMI5Mcr8piQ4gc1DA3GapOJBHVKYJpuaJ2D195xVXavSTHEc8kg9wyXzoI",
-	"t2ALpE4p7XLWPuaj2vIj5+q5iPPbpAlIVh2jpcmIGgm5eqMmyqqA6+seWVXjZsJoZoI48e4SU36LekrO",
-	"euSHq6vz7V25G6KU0ZwU7GNBNsa70aZT6F3tJTqdnqv0DtmQPTadhG+PdyO58Ub5NCrzicx9z5YIxK1Z",
-	"wq9S7wIT2CUbEAKST6OtORtsHmKGNwxXZZ+uY0Vfy4ReyXryVuV295+WZAwOM+wP75Ih3HVS1HaiDbIf",
-	"sHGCWQWoagosUCgvXfigEqRVcUEQ8v3gc37DsZuXBdy/WYq0xZRrQNUoULbPUTnSr9zjjp7Q6dYtWwgT",
-	"E3W95Caf0CkCxIsCouqSAhK9lijrTgXLISkQK7IhbX6Z3p5Wyh4vlRjcZ9HCqYvuLX1NPdZSsmgFtwE+",
-	"cdcN1wbg536PP4UDcYlJViuUuBrye8FJjojs39Q+VQJ+9p4U3DArys6op5aUnTGmUl/UXZoMGYIvYGaG",
-	"9QNInVuqISrWTAfC62d71vqsUP8oAeswSvRKRxPKQHVfQ/zbMdcjQe8IXjiCy7/umKeMmnZzOIgf6tJm",
-	"NE8TqeUddIlKBWuZVuK39F8tQ3aem5wMJMpgloA7NOshWoirULYYQ1OuAmY1le33aqVCHEMJ4gIxNVAd",
-	"SKQ0F7O8R26Q+jfKxZSZUErznnwAKX+D1LjBZwBXSTv6IJOv7KfpkNdmM0A5TleTVsj9FiRDZW4hyj84",
-	"dzCdSYUzVPIDbT2qjJspg5FGYZMUPI2NP6F9PJrrvaqBa9lgNE8+V72+U+1wfk59J8MP/JrVfUDHQ1NN",
-	"1aQIycM8kcJHBjk7sEUq2OS19Ok2KcxDmqSzXHKkroPSK8noz/bN2S9gKoTnc5Nsu79TwiXecQzQXfP5",
-	"6aKAjj5dt7XKS25i05FrXiOTVitl6l9nLJOD3d3bL9WgrPoGur1u92dPIu6XqsKp0/Da8Nd7Zf86V5gG",
-	"uq4lhnabc4P93BzvDFWlEnFws/ol0cbzUMlkXOaP7CtrHWSloU9cKN5kqz/qYIUyvoTCGeMqRVEVb4Li",
-	"pq0clS09plf5jPXK7lFP0SiI+FWloiAvmUoxHTck2SI7obNzyiBJsFlAEsCKvkS5aGu1zU19KsmF63Mk",
-	"/VqwQAT1qXQZF40HjvfECudt/ULFIeoADCwfD7y41yCiYLgk7CldCb3FeRhyqYX0pQxQckOoJTqoRek+",
-	"5zlIHeCWUFnkSvwB0hrxQ/JPhLjkGZBzwOCug/tM3mKYuQzyTKYSC0XKEQILsmRYjOHdeOXljJFfZ5LJ",
-	"5Ao5kBaOBoz7WtFIanpGMkowvkNlDvCMHKxAczwoRYHve4tjaTZZX7pE6AgVp+i/SvzWtJHHBiDfmpKT",
-	"pybErAmXt6+pzjOMhC8dGSw5lWRw0KU4II+zQhpVvPQQ1ysRKnUiYcbgMvn8OPlatIEHqRSFUpu0a8ij",
-	"GJN2M63aw/YmqiV3OrFJ8qZAkh1KzobQYyqeyCk90hzjs1bu7BVvlEct/jjE5hW8JJpWpVIoN1mCrWTy",
-	"7JlSVRhSosDIrU2blBbACLQGsIEO+B07VFwGUmNAOleJzTlbFRETanEeD7VJ08eI0YLbPGdAFsxrIF5g",
-	"KNW+I2VTHWrdarBAbAyb51ySYa31T4V9JS6bXUe6BQlybeHWFtv2h4CqRw5VMa5coAnO4/ZvX6Pbce3b",
-	"ETh73/KkipCzRIK+nE0mNF80pNTPJggBia43D96qXEI8UXh0Kp58FxnlM8CmIf/dctLPgpz22WcaTHh2",
-	"ZG2KLFmh/vc2tRXdqigt7CwpLVgWLU59fCaZMMJNeQtbYRpIhrHGnlq0qtJzCypO97ttn3yy3/rJJ/eB",
-	"7oZR44iwN2zJtz5WaWq1HrmDfldJSgI4S2DQZvOr89eyjmapeEyLxXbiiFY+XYOKVtvK7dW26MzT2bEO",
-	"sVw4Ix9Va5h/6yX3vx4iIUuFGo33mxGWFfkCo5+HiZSw3chpeKkUGe3b1sVYFdr2OcJ3lsUHvOtv/eyN",
-	"Df+SWXihBsiqmWbl19otYdwH1sMjT/SvM8mHwc2kVLUkJzGXis8IysnIO5Cnd4ALoGOHQbSG57+T+zZT",
-	"4jRNU/wdLybBm4MHlhFt+93//OU/vnv/Xlx/9+676zbRAp9JPg+UmO/eMMghBlkA81lU/XqsOdkju91u",
-	"czq1NgiBwDwrqsYHgwQkVJUufbYc1TMDyISqC/MQYA5081ACUy6LDjJXJjM5tv3uw+vVhnhvFjb6e1+/",
-	"DEL18U1G72iCBYivP4XBTLC8P2JZIRpJSN4Ilm/BQwpIXee26FACuV5bAJe3XQ6uiKhgTVuqmmRSOYd/",
-	"2vrH9cY7svWP6+/g8+ZX31afvlhuB5zukCg+BGfV0nllXge8XUncwJbKX9omlY//LcDo+XCsGOzArdnU",
-	"YnaEZDqmgkkZGz5UbZrtYnyTOOgFe4Phk93hw/1HjwYP92J6QB9G7Mnuk7jLumzv0cODIAz4rJC6KJie",
-	"8ChKri37VRCOK/qBR+Xbclg0BYmXZU8XVSum/EFe1eq5U7B6hsvaf3zgtn+pA/9M8xbYcsuqLZ5uHnd2",
-	"Pl1rvEnI3sXk3SrMpLyF5TW9Ity5nSc0acDBKnIoZGEw4DBKWrGmNrq0Wa8VwLqw416rhz/ZJfWA4AED",
-	"zWNlfksm7cssYC/nsESrUWP9pf28cdq+iNR6mHZDcb5VQpjcRXZJLUkNkXyiVZmg3qK7zgFqrKmrG0Ka",
-	"1fWtNbbYVDdhUHjMEYSo5SOawmd9cM55fIT1mgOb2is/H2nA10uUm+X45bZ8wXmMheFsFWH44emioeCR",
-	"Ppt2TFUe4D+03rYqx3h9dQQJFEqi1pozY21e66UJTXVvrqBzTA9TDN2D2rw+GxlqcvcbIhRRfnogFCPB",
-	"KBkTglPB41ndFSx3U1/YxYjz2FcM8NvyxRUel3tzSR43RYKq3C8jsMIIW4WXgDqqmcM6qy/0MV7vtXUY",
-	"qMrsWg6Y370/T/UerwpAvDdfUIV2QaiYznUX5UQW7WpXm0XudvIDT+NmbDblJQptrZUczMsUXz7P+Shn",
-	"QvRIxCeosRmn21T9ZmL3CJbcFRAtuM3uWFZsoVKP1s+d7kNyTPN0QX5ITEtJASF80MahDmHQp7hjsr6l",
-	"5rOrAXJCnTSLRbAKSIAiGzo0c7NDHNWh50K0qTcvWJEvtvoYRnIOVZopwi6RKR0pPVQyM6GLiUCFmLBh",
-	"quNikuIUJbHtfBQEJ+TBlFBYGY3GLjqGKpunqS1vTl29OAxcNSgMzsspHstgrdxdpXpwv3J6c792ena/",
-	"Lo+i1A6MCDFxvUiq65lcsLiLx4CrXCwhWAJyk4KusPdMoKTxFxQqUVsQDRdeVhsm9OOHiGcZi5SepHzi",
-	"UwV1FoCeVHrE4KV/ENoGfNDt1qTjWsuuVww7qeD34NF23rExOpU7FewABBgCCKbgNkTf2YAtOKIvl9AJ",
-	"qzv+sN4PYP1OWQbIy/CpVabf6oKhGjSuNQCv3E/41icPsUtu3m7YnHsmL6cJXeB8EGQ7dENvxwpERO4O",
-	"5ZAB4GNWzJnkQHOObkh8RrKQverrofJOYm6k49aJZuBqR86H9NWHH/Am71gOz6wFCbXTDnqtgZalqhS+",
-	"bV0nJNWx4tGYC+aEu9eruSEqcMaJP1HGZXQ5n2Xxh1xVaPCNJKdZzCfmR3W9AdAhvf3A5hMKUiT7dQZy",
-	"vU10+gBFqhCxJf1A5zT3S+T1MoyVjGFEXQh6gU3mgNXQOH1y3eTLstUpizoaXM8AB/WCrX1P7JBu119m",
-	"VZgi+hUByl/6V43AK5g5aQjwmCkg7mKWoGl2SnM6YQVmh3hrFLvo5x5YpoaEdAEHTox5XrCMgcd4d/+A",
-	"RGOa06hQlZ7dWR50V3m5cMahoeN18/YvFSwvr240nb1BS9jezm5nPwziRNyqb7ry7wmb8HyhvtnZ6exC",
-	"ECmkHWPE+MPHnb3a4gL22Bt/lv4VAOVYiLQHwqCVkSQjM8FUGlRXkmmnoeCcYb0ris/ZCVbHcergwhk4",
-	"Nqx9Zr1vlnKrxtEOcatE4PqInoaOJ/CBIPM8KaSIQe54Opsw0XoQq8cxms5O3bX1D0b7InE4L87ffOEh",
-	"NHSuIGidhbnXSFb07/pwlylC1QSmOc9vBcZEzb/UtpisXAvAkeL5bZKNiGAF2Zg7EWvaJg0ZXptfcI2g",
-	"cGsrVZEkmUjimq/kSxFI3XwX1FdkQuXGAX4hXkvf4CSX+aCXvRgoW7uPh454JL7BKKXQeMXBKnfFb1nW",
-	"eqRfe2hL5LWzxrwdfWVTtzANvk82aEYunh+RnZ3dh0TMBjGf0CTbLKk5TSHdXzN7uFZr0gOf5szGpuGX",
-	"JpTSAUsrk7Eh5l8PK0+N/pzHpwAPKZbgYEkReSYY+M9gt8TapQhwosDBxjxVTFzDAIAoxmP2AKpCY1V6",
-	"jMblszRWgadOi1anPSTUfd7Vdo1qYaNVux3y7RILJpZYNRmrrUzVUDuMx3g+WpRGq0vdlXCtJiRfHbpl",
-	"wEsFBmnrQjcqZltAfu0E9UCaka4ToqoSRXIQgHW1zyVsoxn1170lDVVbqNAlufezq8Nqsq9VFRoczz6K",
-	"7zar6w7NMfra0FRRXR8FgwYCQHryBGLYMFRuVjEJkME217F+GqEF0qEHC7OccmWTNJXnbM5zVQB6FZvf",
-	"9SvkdrXmy/HgzYR1MC1VwG5UuFOc6jjZCZ84CMfufeRAv9tby3lACymoiDmx9Z+1HavOJLVBwlJZUr1j",
-	"l6hn5zkfpGziuxYAf4WmiFUAO4dsyBvhyd7+o80OuYl4zHSuG64czBRM0XQiGVURjQnPDskNk7q9uFHW",
-	"CTQoYkgILbDpUFughWKqbj68o4276iPAwQZJBvscDCcFTdKqKaBHtvZNFTRsqGdiKZrNCjhkVdXyy1gh",
-	"rqXULwoKsebBNp0mYtvxOI5yPpt27Bfbdzs0nY7pzrZZU7GtzvB2BIYf+7CuKzsTQW9vd1eKXgVc01cW",
-	"BltTQdNL7YlZnvUyNmEiEb0pboeeJmpdufZWnZGd3CYZmPFUE4QKrG7Oc3mLoSapbXr6MmsTUqBX1Xvx",
-	"j+l0ikaNsdyIycTZOAUnMSd0ADdyUSv3/MRXjFaveg1j27tlJTExS1e7eVrHJtQtX7Uw8mqEgt07qyxN",
-	"fsdkg/UqZ0W+qGfw1BPxOSnyhXa+JJne/Aga5di0le2qXDW+szbGvs0CrU/2h6urc4IPELkjTWaWclWV",
-	"6gs+eeJ05ZbRdesy4Glps6+l3EWGbI7gjmEJKVyxNh6pyrTMhzFVhzbOacROGiyIbx8e1dzPan2x3jki",
-	"UQiS8pGqwgiZ3VNaO14PfdbDwlvEoE/eXJzIG4DBNFTynoHNrtCkhZnSXzgHyW7WOkT2Ur+uIHgjmuVJ",
-	"sbiEormYIsBojumR3pNWfkGfOPWSvQFtK1USFIDCwoeOgtQjVOr5gmdShTD5/pIm/fMTZVRUEKCqimSi",
-	"q+kc4k0qdPF6HempbtBpzjGO2vZrHiY0QmlM+5TpLE5gYW4U577pkDOT7ZKi2MFInozGhSg11QmcwsNq",
-	"7obeY6gzbEij2u7PijHPVZ2dhmwPwDCigtw8hSbJ1euXx2c3CL6G7grBJwyzII1nB5yC2ofDclLqCMT2",
-	"UGOpaEJMc/7RIJs7iqtLfc6wFgaUztTZvSqBDxi0HDV2Geg8j+AM57pVnqzlwtNEYbE1EWWNPeht4tMn",
-	"4PFD7gnEnGe2eI4gGzWvT84En+URE5uh2XwaNVvX7JBcgX2cpjTJRKXeW+d99j7Tl4hQQJUgn6iMLqcG",
-	"PAoepkdtMvYvBTrse5L+7zMVM4EGTLhGpAzGi3G1/inuSjwG6LYvjetuxxTQVCo0maZU9uDDG3eQlaaM",
-	"T1MG0UGScwomVcqFszFVWTxJDbzwAVkSy94pEujC1NDqNkCz/EYimueJZLw45h65KS1tj5QOBWIvyTPx",
-	"Pms+FFK4wVMhzwHZuMch2AzfZzfefV0ZkeZEiNd4ZQAhijkHVi+AJFukb5lX70vwLKiomgwTZkoMJELM",
-	"WP5AvM8IuWULhIhHlHd0gtLa6pKIpymLCp6TDTjxuuZNeRibyH2NJWfK5ULLOWl+3gN7SqGgt5SRxk9d",
-	"WCQd5mCqpSUaHketjH1BA/DJaYGYT5bI/T1yU5Pub1QZa0HEbGBOO7kxNStuQnKjcfXhYdnVDWZx3nTI",
-	"q0SoIB8EBrR2PjFW0fpWyXBMVFTB7C/kacGDAcmmUJ9FMmmFbcYxX1sel6TokLfmPOOQyA2dFWOWFcou",
-	"fyOF6Bs+xTCUG7mI8lU7PlyFRLzPgICxrWKuLQawR7PFISoZGIKk3yK/zOIRi1WaihJA34OXO4mYAi1W",
-	"fL8/pdGYbe12ukEYzHJdFV/0trfn83mHws8dno+21bti+9XJ0fHZ5TG8Y2VHfYOQpshvW1xeK3aqrk9G",
-	"p0nQCx52up2HgZPjcz8N8Xfz+ZNHS+z9HozY0mhNLY94d/4DQaCq3UkGwVmiR24g1/4mtOFiKoNDrSe5",
-	"0fgSNxjX9j5zQjR0uELGDm0ImdL6C84xg9NCwUKDeztdm8ELeV0DNpplhGZsDlsUdt/NnBbR+MaNB1GR",
-	"Hz3MFrsD1EEQmUPy+3u46N8HPfK//+f/huS9Ej3VF59CYqGakwJjfHQEmnwRtmr/2bPjZyE5ff3s5PmJ",
-	"/PTs+NXxlfzw9PXrl6f9i5eSBx1fXLy+gPEr1wHcTdVS9xDrcqgiAW9U8I1S0G4kc36fgVdS8VbHlsxA",
-	"J4PZ4y0LKxPauFvwqKjNCFlyEy4KCAmgObJNLH+HQU3vM6hsoaSJQx3YBIu0t/vEE8N3AferJTvWjgeS",
-	"4a0xYplkHyxWYZSS3d9IDlWVayRXkzr2zf/+n/8rF1VjjtsLywRayn9ZFsudOeT5RIE8YPtbIw5SB2yO",
-	"5yCQKlL4uXvKCkFiDsFGmgsCiCUVchPa8u2aQeKpUAKLKV+lUdC9M4NzruI9NPhPOfcmXagNouGcwQmj",
-	"zGqggNvRPyBYGZTnRCyygn4su2oKRiff3yWqwDSIvxByYqVfaPtStaE1BNoG9vtT2GLounRGm6H3yIQV",
-	"NKYF7SAyaulPVfcbC07xmIXKDNAB/LcO6Ssjjc8ngxiosdqQiehhQfQyrUq9fW+8HA10g86+EN30SdSl",
-	"SMGOdOicpAfC0kIzVURz01bqjH0EZ5gozQmCEbyrLll3adR1+ApjRlldS8AbbFMbsEY/pSPmGMN9w9Ov",
-	"NNHVa8Pz7MchsHlRhFCNHkEBFNjeoU6KgI2Jvg5kLbqGkSnJ1SF94TKMMWyjprFrGe0nU9fdO4WDNhvj",
-	"Bz4nlfYMcGzL/k/lBEuD0FGAxx8ppCye8eJ1GrP8akwzL7xabbtqmDoMBQHnDoLi4TWulbFENA5yXhtV",
-	"FdypDpi6pMgB3nnyenNghOUNiWm6+JSoGmvSRGoXG2OaDgnNoK4aApDAx82msZev5JaHqIXh00NoNTG5",
-	"YwFNCkQXBDGSoocWLkzmMEtTknHHM0rNdd8wGVBg3spennJ+O6H5rfjMZdGDdsGDTdY4Spg5Wowqs1FC",
-	"FNTlIgM1GuuFnGAheOLb39+7e7hpqoJl8UmWFAlNj6Hn9SZ6bd3lIEzvdrsKb7fQpRxs+NH2LwJtQyXQ",
-	"v8TC4bWR7a1H4d11GEh1POgFVXlCyhjo8ANuKzuqcqBesPdoZwdtqWa+SwGBfX2AlarO5tV1X2GnqeCA",
-	"Nl+hSKhxHBA9yUjjHakP7SFBfQMzhN+2bPgCnZT45s6933x43zd37j3a3Sf3fHP/3qM1u/sebzsmeBBX",
-	"tdn83bU8/H6jKPwmj4zQSEEgDHsj15WV2nVfF3QEuTN1Lfb6U0189k3IPrLthFNAtrXwIX9+c9UAM16r",
-	"pLBIK095vGheLf1IwuqH1Y0RVIxqpwWjuh9nWM4VlLwNERAF4qT9+53z7pN7n/PdPzjEOhwCzwShxHMs",
-	"lnGET+HXMJjhr59UzUZWrIR0xyALrISUK4+ClEHBFBuTgjvoOgBBI8iAYc6YPCBSr+XZM+gKLEGdf4bJ",
-	"Avv38qUvJvvcSclGiTOX2v9r4NgvZ1HEhAhaSyuWLqoxD086QcgoQMr5pzGSvT/YwTrsQB2FtdlB6Ldz",
-	"f/uz9IIVX+YgfY27+Y9z8O9yDsCqfo9TcG8xOWz1MIrTYMfxRND89fL1GZmwfAQu/GiMAaSPHj4+2Dwk",
-	"VJlqBYNYvWyGx0yV6vmn3HvncpCrxfGGgwoT3YKJ/tlz+8m7HbAFdXRob2e3214dP5WtwwDxSNtwqiKf",
-	"sU//MizFmNcxQ+3fUNTf+/ZKws7+H+rFN1IvwFANQT/aLQWGh/UZ68wjXhh3R9VerwPOEUoCTeM19Thn",
-	"ND40TuZSzkQCgCllcIO97hNVHVBVF8Cc3YJl/xTmecHA8P+NrBl/sLd/I/b2B5NaV9hDH9q9jCAqQjHo",
-	"/S7/crLW/FbPPhSATLKC5XdUQScpIB/JAiI+mdAs7pCfMCsMmKXBG8t4KTkdUPl1qWGsC5Dz6ZTFpkyN",
-	"LnImmHxAp1WltGC5YlqFi2eWuNlYsr0hz23An6gzocvZYJIUTsJoW+FtPZ5RT0z9xjKZ6tYU2PKzLLX4",
-	"GC0Hi9KeYz2lBqe7Lat6kzlhflhCrxWjes7zQRLHLGt95K84P6XZovVBdxGz1jniz+ExONbmcPaJSGIW",
-	"UYzHsFmeGsNoymP3lGJkljqbGDCsjubdzjZFK1fj4Xw75qpauQothWAsjFjFQnFY+sTUYlS5/Rg23RAa",
-	"jAHioQ6UdSJeNaD6Yf3Sx6g0THbCqFd5kqm4xQojKJSoIjkQ8ctMhpA62JXiW/I0LzvJF+wuYfM+Eujr",
-	"nGJsHDv61gcY+0bsCN/xNTieKhpeUjvmCj5I/WTiXaEOL+fxH6f7s093le5w3yGhcQkaz7Y8zpXycI0m",
-	"SJWKgAGyaSKKG3nX+uK+FYaB8VEcmihpnmFhdxNWAUnaOlbbG4bYd8fXJgKxVBVKJ9mVSt/7YixcJ+5a",
-	"96ljfmqIK7SOlvJ4moZSAtpYeyw4jBVmsFel2MmGcZcI+dlBkZgOYmnxQGz64yTtVsJASRYC/FU55BF+",
-	"+B4LIoTy5z99f05nAmAnv3zQ4wpqHumgvxbPntMRu0x+QyPk1+PU9s1lITDuCocIy4H3tc21AGUdNuu/",
-	"PJtuE9fygmfs34KnYzJXCUVLgw2oQzHlkMqryszKdYIoeZ1e4/D8JBMA2+Xl+SVfsvUct7sGRqz9LeB1",
-	"MzkbNfg256HFWfg32OttLCJnvHjOZ1n8b7HfX2elJTCSvgawkhv/mXsx1jf3t3AcqQMUsbxIhrCCSzSh",
-	"18NKoovSSygaU4oF5hqjjqO0C8j+EKEqRhjThU3Zw8QjJTo7OfUPIJZe0AVaLFSRYSZM+qvWiaY8Du2Z",
-	"1D9fqqRDrU3B47GOOjYvq5xEVYR9mgyHrLe9rcxD22f90+PL8/7R8Xb/6Oj1m7Or7fPXzzqkL25VQg8i",
-	"58y5FH9ULXm5pAh/kTPAK7yf0nUixIwd2QVZW/Fy/F0aLrYXbMn/nh6/ODkjR8cXVyfPT476V8fk4vjH",
-	"N8eXV/Dr++z05MWj0xcnR/0f+/P+s6c/nz49ffF08euLy9O9J/3R8YujI/V5fvxDv3vSf/r8x0l/l/06",
-	"/G3y9tdfzt++z56L2X//HD//6Sm97Sf70e4o64r580f9yWQyZDvdO3r28OfL336+uPx1MRgnz/I307s3",
-	"L8dzvr37JHr27L9/e5/98LT/9vnp7qj/rP/y6Wj06/j2l9fnP/74rD86+2v/2dMX/eS4L/q3r8az8yfH",
-	"88EsuUzPXk/2/jbLf/rt7nK2/z7bWxS7rPvL3c8v937+OHpzdPLj0csXfPvsiTg/3p59LH67Gz58k7wa",
-	"bfd/7O6/fnWVvr749Ww8e/E8+eXtT/Pvv3+fATmOz54tIVX7qBhnKQ1v/VJ6rhvYow9h42KbRT55Onp2",
-	"dNS/ZKP+/ORpf3Ty41X21+7fdj8exd2fxj8/TC87nY6fCnr2YeCwjDY9frw6Ouq/nZkeL3Zv96Pu+KdB",
-	"96/55cPp2coeW9Mbzk/sHqCGG9KZwR9K+xcwyTn0NAnnJfsVVLZeprurDJZGee310BOzTDOT7V3mtA90",
-	"6jPU6+UhZMkY2HOwsWO2JORTA/4YxMPf0FmcSDlQNzoiBec6teMW4gWLMZvAJDHI0Mvp9RtinEzxBafq",
-	"X8pHh8aa3tYUoQl0f5MEuXKBJDR9VEViCAHhttGeySoXjEGDqsKx/BtoIBqMHEdqIdvYN9ScZNs6Y/Ff",
-	"wcqhh0UhfUknvyRC+Usac1uSrDKadpWCV2QilqwFu61zCd0yC42JhD4s/a+pzOPmWKbHa9rbwuJOcrUo",
-	"kjQlY57GAm0woCbud7ubf3Dxz+biV0DPgomivAiCTxhAG01ozOSBwFgJhAQoxjmfjcYV5SAEWEqoBJuL",
-	"Rg3Hq2jUmbxyWepYDN0jzRY2LR4ymsZQIFWjPgH0KDht4ELCDF2uY78hb9eJBU8EgL9mhKbgJIIv2FRV",
-	"VLGu0ZoCpKuveAMyeO6ww6/hQsHWdSX0bxyXpvpe5gLFOq6SkH8c0M8+oEfuqZwjyJg+C1iKX23GZXKW",
-	"gaxplLQ0uIiUfA41wIg8Dzvdrq365CT3fysJyKLtfFm3zDNDkjYyixmFHOW/nIOmNLp/hrdm6ZjspW44",
-	"c9kXchIDIKE34ztPRlgwuTGVv1IQnG795q0J3m6YLPv/2bu23raRK/xXpnpKAMqW7dh1ZOxD2mKBYAOv",
-	"kWybAlVQUeLYGojkaDnDKO42/72YcyGHV8mpZHuzeopj8zo858y5fl8kI2E0ZqK8CSOYpIPBokCEYq3M",
-	"An4FuwWgvCgbOA25BZpPZpzJJBzFzYKAjtqDHoB43028ABA4KA0tkAMG7zIIBnlKO+RW8AG1N/4ePd2T",
-	"0WbaqN1UF8t13EFpUVkjVNRRUCw1tFpcJOUIBIpOIEhOqtqFf/yBBJPO+dMPPUr3SLXGfYYcbN37go42",
-	"C7Ux7HDyhZ06Oo4kkJ8SGSVun87zcb7ky0O98ckCGU8zS+8jk6GBKvHGIIV8JhW59bX3x0t534/htspn",
-	"sZoDdiInWhBT0f2PIBGHjMwIbS2mwFj1BG4Rcpop62shH/fXFxDe8b549QRyOvMwjgmPNJUyEqn2u9OI",
-	"8dWrdhBcvFyLRKW5lYYhPaGDFFtzsAgTuvcuwikAfE+I1CAhHxEvxtiQFdzAHmzdtmrrW/omP7lPskfz",
-	"UblPh/mgT8wYkYCceYhdGjoJWgHMEwzajBrg6QZaTYYl7YtjnOSz4B8bj1+1s9pf1ZWO+KO7C+C4xPdU",
-	"KYQX5RB7q4Q2yF/3KKVdfLMdAsuvgtsXfVhmL04B0hMpXsADRCBceGaGs+UbDIuB8vbno1OP+Xg+HJ7r",
-	"oB4V9Sgy8nYD7W+rWnRMRP3kohKKludxbixDMlug+NGt9ynacxDA1icWJgDOgnnORT1BEdVQ3pCMfUWx",
-	"8pWLDHaiWzd5u27tbc6gXa0eL9P2jdpNjkWZg2PSwv0p9LPuM9rCBvxVp7exQoqeZ280PkhCr32oraAt",
-	"1JtNem6d0uX40KFJ+tAkXTZJr8OlPLRF19pASVn6Ehyk6j2N0eWHOqQrnmDkRTZ6pIEwBND+i7k2Qwyb",
-	"xVx4eAf9HHAYUp31ZDE6MLdK68NoW8erDGeyxr89Dn5JayHYz8t5aTmzknOxBnbQmJhE+E+YswYa7XW1",
-	"pptGIpOJTGYg+8zD63VJi+tyiD+C/SqTc6crCB5WnEsdrMQSopyVQ6ZDEwgGFnlZzOFlOimepHl/ZJPh",
-	"DRE5PzAgo0u6A9sOgtTKvSRk5FIaQBORT+YB3e19ZbUW3xtF429lZ/43N6g2AVmA+T7M7qT1tlDkAFyp",
-	"m0zeqi+D8eDYRwVPu+lQgS81s4Px4Hw0Ohl8/bQ92Au95c57Nh+Wsd6UrQ5Kxo5UqOjQ6v9Ethut0UzS",
-	"aC9Ad4SV2rALvMhsc6kepH8n1hoGx57WVr+1yO4BxissZ5Thl1hVZC2vs03NwxwpkZpNnGDrqFCsMmMZ",
-	"lpr5NIkoOpEIxo61F0hvu3vr21tnrVVcDBcYoKHADiZlizQ29jO4cMTZVVhN5x5B/gMJvxKVvqc2H/RN",
-	"3blCr1PM67sjkeRoE0QM8mUydVG1Q0nB4PadtlbyiAHNQxHdSZl1JxHyCgbYzvTQtMs2Bv+DW49HGm2C",
-	"ezHLSOdUtls20rSrUuK0+I/MNJPMeFzUzEn5/RnH7y6h8U7auuFEdQTzSYqEKAhVo7IjQ2rDzD6xIY1k",
-	"stIWiK0/MqOT13tiLPQ4hhalHfuwCOXWKTzoMw0+lVBWWZ4agSYG3tGZIupzrFgsAJkw+ki8wWsOI+c9",
-	"I++fU7JyosoZ17aurxb74W5Ytx+7z9TCbZ7IX6N7d5stSMra0MqW0MOzVG5tD3bq95B4dR+8bqm47k3a",
-	"SBtSX/51e8sEaa9nY5jekBl548+4lpXUMfKNQQgcGvZiAmF0CZ3SMPFESVqz620ezRwAyruCWbItTc8m",
-	"oOaHVLjFBF6he9+X1Lppuz6GS/lYrs/BhvyxbIiTrZoJgU6gUiSxFQejyz4HZ6Wj4UaYuR8znfhkrQEx",
-	"8wPOXEhQUTwOZ2XCngaR+zGNcGHleP6DShsR6xt6EiVBJEQqHiodImMBo06V3Hh68/OHXwTXpKak+Q/B",
-	"mvsL0Vntw72o3+WRPYza7TfAzuHqQgdHrPUS6CSvGn4eUThK6FKEj3kY0dhJH0cdlA7YBFc66q3Fwt+f",
-	"YSH2Bp97cxUWyhPPofrKD/J7rcLC8++Jt7OrfZzKrmGsPstApB3V1/cuYDxUX8kg95VbEc+ordYa+NH8",
-	"AZDqKQGpVhpKcY3Ka5FphSQrplhAM/qcMOyU67TgCDRZdNJhZsboRPp9cwRKIKbwzzQQMjYdhxr6I52w",
-	"DpWdcn0BaXXpQCSDd8a/uKqmBr/CnauPO0RaYvv2MtVr8UJZkUkI+MppJrq6xxPeyH1P3eeIpZXTKwi9",
-	"0OmA7WsRfpbTYlAX5yrupDVIYl7hzoSDInV7C6iqSC1ubCbDpJtb/D18i79D5rugGC/Q3A3k04PS8yxg",
-	"kK2+g2/emtl6eL8wsf83OxoxFOVCrlkAqPtCCuqtc8+0yvSsrfURSELx/Tbtys4OMYsuw1mEhiFqr0Qs",
-	"w88SKFpvuTEfJKxq+ZdnX14fnfy5i7jUidS2E3mj4WuYyJtMjtzPW47mFQSzVkPZhtCk8FvCprhe6Fgy",
-	"2C0W3UcAI3UxqosMUhDHNJQg8Ld1ytqAaN9biN2JcbhcnrOR6STX7ZpSo5O8pXkB6/Hff50Mzz/hjxej",
-	"l2ar5SlogP297Mswjdx+diTeIKwJY36ESSkTIL8Fd0HKuWTYlzCdIFPxa66k5bUtUzgukExTOa8kviIZ",
-	"RjT4oeYywkivvoDesnN2mhbWxZgtRS6n0FDdGouQZ1K8GmKNTd+/Hz4pGV60jQ0m1Jl0b6/jCLn8Z3Kh",
-	"0giKe/grZzkWIS2LexSUu6vyWTpHJOEl/08a34+0tAsZR4SjVoA920rpubS2GHKvlZH4BSpdfc7orHIr",
-	"VGq1uBazfL6U1gTuR1iJi1eBODm9DMTp+YVbkPOTU6zM/nj9j+FJ6NZiIV5cvBIzZc1LJ1eFWTv2nctE",
-	"R3msxTU+QqTupLFoa/GWxEEs/vnzexbOqbv2lMOTsvs8ECN481Sn8oj3Djr9mi5tAnEpZvdWGuiFCmiq",
-	"VN2lAEqUWi4gq1TMQiMvXuVZXIRFqzCKnOET78AkKiSuxnJyiE/BH4Fqzk6Pit4LWJQuMXCP22Ugz19d",
-	"nMKAamExL8/ahphHw9f/Hm47yXyLyslKAHJvFmEGAJsLyS39HBE5mQ5jWNp3ZP/G3tYYEyMBOUme5M0y",
-	"bDH3PIFSBmuayEuFz1H6F7HWSwFOQKcWuTM62b3PTn1274uzDdTe+wwIfJ8DvM02e1xpgBr8NhmQ4ZoM",
-	"xhPaaS8ng2Ay4IWcsK2Y+NczEyCjngyIqwv++3WStq/TTKUhLGlddvrgd5BJuuUVmtzR/psfMki76Sji",
-	"eIBSOaSzMHVfssmLF+DIrLRTUnCKcM952ZdnompMDx9JMy1cJSWhwc9fc5kD1lti8OZRFqrUxTBeXUIZ",
-	"9CA6EEJAlrC8XMdHRcy4qAtV5xd6jf1ke+nqTwOrU9y8N8ebwbNBL8yBWGQ3moefG+dSqfMK6cLSWmMa",
-	"QOC1K9k3EhB9cqcBcm5LIPc2NSqS/gSf04o8i517Ye3KjI990uVy3z2i+w3NvbEyOTKf5+PL0eUIUmP0",
-	"8G1RI3S9QcTsTZ1jfCuYWA1iU9qkm0xIHZ5so8UPOVSwPRsQIv2r0qr2XMtzMZapXhuKHu6dC8e9mEZ7",
-	"1+S0TfOajO+1zGcylpiau8kg6yJz/7EKa2QGXz99/V8AAAD//w==",
+	"7L39ctvGli/6Kj2YmbKUQBQlS7JNVWof2ZYTTyJbI8njs2NrR02iRSIC0QwaFM1kPHX/Og9wHuI+2HmS",
+	"W73W6g8ADRKUnZxzq86uXbFIAv2xunv1+vytP6KRnM5kLvJSRYM/oongiSjgz0tRlmk+Vv8hCpXKXH+V",
+	"CDUq0lkJH6OriWD3+COTt6ycCCWYordixhVLc3Yh56VQ72YJL0VPVZvsRXGkRhMx5brxfynEbTSI/nnX",
+	"jWgXf1W79bF8/vw5jma84FNR0nBfyLxM87kIj3MqSp7wkvdG9BiNmM34WLChuJWFiNkiLSfwreJTPZVM",
+	"jHQbxywtWaqYnPHf5qLH3k94yRZc6UcLwXiWwUtlOhVsMUkzYVtWbKGfKARPmCp5ngBNyomYMpmPRI+9",
+	"zfXDvGTlJFUsS1XJkjRhuSzZOL0XTM5LdisL/NkOSA+mELdzJRIc80G/f8xkDrPiudTjqi0N0xMvZJaJ",
+	"gl7Z6w/YUIxxPNg1z8VCL0qqyfbbXBTLKI5yPhXRIDKEq6zZlH/6SeTjchIN9vsHT+Nomubmiz29QmUp",
+	"Ct3YPz6c7PzMd37v7zz7Zef623+J4qhcznS7qizSfBzpBf2JD0V2CZOURXMd3+bZkpUTqWCaL8Usk8up",
+	"3iZsAV9m+nXFprwcTVguF7Gm9Y/zoShyUQr1iOgnC6aWeck/9djbW8a9hh4p08YB+zF9zngh2F0uF3lM",
+	"q8ZkkYiCKJoWTJNGaYKJT3w6y/R0SsGn392nsEvDhMwqs2yh5l5//yBEojfQRmiH69bNWsvhr2JUVgd2",
+	"mw5lzkej1AxrxsuJGxX8E0eF+G2eFiKJBmUxF12P50hOpzL/BQZnRqlmfNQyVLcmSEH9ZHWwibjl86xs",
+	"Hyq2/hXGiw3pQZ/zsbhMfw+M+aRkU6lKpiSb8nx5DDTmuVqI4pEKsJZM8ESxUsJzufhU6qOpeuwncVvC",
+	"iZYF6w8036jMeq/fb9kx6TQt6zslnc6n8E4fTh1+7Ns9k+alGIsCOaWmklDlc5mkApnlXJVyejIvpRrx",
+	"TMBh08MXean/5LNZlo64nv7urwp5fzfKNhq2/btVwm/UTOYKR/OcJxc4whXjmBVymInpt2Y8lmz6jQSn",
+	"fM+zNIniKBElT7NoEC14Wg7Y4UQzTM1TeZbJhdCPiKKQ+uL48EdkvhxEi4nMNN8fSc2pbws5ZX1YyKO+",
+	"iuLoNhVZQq1GcXTPM33dRIeT6PN1HKmSl3MVDQ70ipRpCRtZb3eivhmDGSQt1LzIB7mYCpWqAc1xYGby",
+	"ecMNfY7vI9Gb584MJJECh3Kb0sUDlwMflcfsBglzgyeTCT6aMJg34yWDQ9nTw3oh89ssHX3Zgo1MI96K",
+	"6SPjODIjRrBruddO4v1o5iE+pQoOiF2CZ9Ul0D8IfZEOU30Fl6vJb8f1lemPowAerYUZbzz6ujpmN0iF",
+	"G6b4Ul9qS8bzhC1APJAskUD5V8AYv+yc6EuZZx7BDv09e4LrbO48JYr7FJit3iLitT4BB8PbZ/u3jw+f",
+	"PBk+Pkj4EX88Es/2nyV90RcHTx4frdveNICvSN+TfMlQ7gHBiGeaybr9+gpInYj8iyh3a1vxduyvPBds",
+	"ypewE0GMGgET5JYJqp77e2dcyPnM+8KQ2d5qTE3krLKZH7u1eVNhYito7Ib6lTfxiIMMSRNubtp0NGFF",
+	"Op4Av5umSqX5OIbFkIUW1KbIcVIF6/K9zMUXLclYN+CtRkCiRble37ueDBvk/2WbpsBRTyiN4A8C/a9z",
+	"BQfXuxlsB5ULYa/vLyDLZD4WBSoPqxcRJveV12+W6T0GM7kxwzXcHm6oyviO2UqCpni6nEB3gYevgzzh",
+	"LSWfpVbJjO73opgWF9j4XZpryl4iMeNoKpTiY0GrhZIum3DFhkLkbCqT9DaFw1EIDl25u8otSfSKp9m8",
+	"2IC4boo0Ek3dL7/uYCN5E+FjnubA9nXbS7aU84KNJjzXu0/izdV6y3nEwFeSv/6eu0C1tMeuqjonissK",
+	"dU/OaAgskaO5vstRpvYUg5Pz13DziCJmMndKuVYFYtua09WBJkxTGrtIS8XkIme4WlYj0sqJLF/Jud5U",
+	"X8B2clnu3EIr3mLmktXlXzpYG0g1lQU+qHJ+0+OKNXUD+7p8oxDEHdR8NEEBpsn7wY6BjwKpr6Q84/ny",
+	"iyhdSrmjtS440WWxPLktRXGJIrrWfzxy7fvnQaKyZoRetZpstpevSLUzWQCjBXONZp4iFwkrZQw3SgYS",
+	"CgqDim7VY1YWS8MD9DzZhZ7yDsxZ64qeec77pamxvp+IHBRQ0xxYMEix6YVVyadHB+t1yc9x9C7n83Ii",
+	"8lKvofiyYzSvteUdJiU0E2SlvBO5kZFw+uxkXk5kkf4OvcSMqwF7LnghCnb19sfTN5UTtOe2xPuJBJPO",
+	"Us7/tno31If1Jx0lmBvIRqnVDsdSJsGDlSq2KGQ+Nuytth3ev3+/c+INOrQntGimr1O960aFSPSzPINr",
+	"n6s7kWgRrbo5RK53wocIyRtdN01StCPueZrxYSa+dDfYdmoqYfBmcAog3gctLMJXc+qitOmP5LjVe8IO",
+	"7ivuBz2KmVQq1YMwduCppDvx/3RuYAkBgzgZjYRSJ7gWNRGvyjLQWCfuRbFcgBg8uOWZErGz7WnRPAJN",
+	"6DqO5ko3CJqWpv2skDNRlGTLanCjxuRBLQQLPTITBaes59Z7KGUmOKhK/pjamsLTSmqDJqVm5m7kMeOZ",
+	"kmSpRpVBn3nYp3DM5G24b3/yTbsp2b31POBGAz9AThpXZUhBc7V9CQz8pZiqza2ksd4fr/FdtDzSJHhR",
+	"cLg7jdDdJN2yugKO1/Gh0jLRAhljCbJDvNYWbjZFsyNNJ2gGXFAe49BycVqGOrSj6dJzxZ75IapfYN4G",
+	"qqyo450oi+op4IG5EPepWMBWTpJUz4Nn594Wp6PhnabAKYkjJXgxmuh+CqHkvBiBzlE3ReyCEUpvP70S",
+	"0SASy3+bDL8fpW/TKI7uRTEEg7Mqmwdt1fZ8e0sbETfbVBM1pf1+zDIyfA800fEI5eQ2syIjL8SfvDMN",
+	"UZpbRl+veICGMErwlwHlmHkNhDV0sGnVQs2H5hd1rH+7mYqySEfqJjYnUpEXsJywXfoRFLuh0Ao2mJVz",
+	"WXOA0HXbWDWtEjdXkpyiwR8z2fJDIkbgnQr/StJyuD/aOTSZgDRgd1VgewAxRKFAmUN5ppRsKNiv82Ss",
+	"eZaxKegHF7JISKarH8mjx08P6n7GxjBwHzv5ZSz0lDK0Eo8KgROZg1c6JNVUjzhOilr1dlLwSDuJJ+TB",
+	"rKiBQAfeojPGaAUwhyRV6IrEDajFlYrvCK5B68ypOPv0LQ9cRTOLay1/WFXTe7CqgaZJJq7SqYgGz/pA",
+	"/gsB01LR4DEQ333ue1yu4rmbyYR6LARPlpU3Cv8D7qtBdKIyIWZoZ769TUd6VkOe8XwEQo5u6RbNNvhe",
+	"mr/K0vGkpBb1Cuj16lt/l2m+EHyq11V/WvC0xL8/hyQJzx/m+7YPHwc22TCTozsUOVYxq+f02OfqUvzR",
+	"jdW9MK/A6arxNH8pOwxYfJoBjS5LXpRWPq5v0leFnDKlHwGtVJ9SWMCYoXk0SbkNKsi4KvFZuLRvZTHl",
+	"elslco5CPI0hn0+HWmT0d1a930snj9p20rx8vB81Rc840j2fjMr0Pi2Xpj3XPS/FTplORRSggn7zJTHB",
+	"ddS3z9F77/mdeDdb9xY99bl2cv7oMi/DXMO3VDHPhGKZlHeMl52vyzNo84ykTO+iPGpuqcrZ7jZiUN7W",
+	"xO+MeJbm4zP96OcKw6hs26PQrkU+0vG4nMskdFBqHKjTvIrNHlf8Hi7jdZSgx/Qbmt2p13nrSfxBLsAY",
+	"z+Z5mWaa7eMrMUtvwX6AfJKNJIWhdDh/xGxXD9K7xC7h+c8Vprzq1St87HI+nfJi2bhK/diNyo3j8V4z",
+	"SG8J6itY3afVc+bxGNo8bvAVFrzm+n4BJvSWg4j2dYVxIRB0xbxXQQHjit2KBYgySn/gDG8ipiZyniVs",
+	"wu/FMQiTepAx82VEN0qwWKmJvvmHSzYWpdcNRaKB3AoqTaqYAqlyKgvRVT7oIg+03Lv762UD5A4RsOqK",
+	"RlSRFWrnc88/fXv+fb63t+8JDAt+B/FobTf817vga85mez/mWnNU89FIaBFWFkzJqRjKZMlEpgSDzurm",
+	"/wEsurfEii/ZYrIMGwW+0h3fgTW4Ra4yvKODIMNz26DbNbH5Vfh/3FX0F1wjbqt3WoQHs3PvzHQalz1V",
+	"HZ/WEtDrJBz/lyYV+VE/vDOf1RS9o5DNB9t9Oy/1lddNDDMP27fXX7doldBCFl68eqS3aaFKF/SHH4fL",
+	"Unj2pDTz7UmgrnW6lb/ojoQ9//Cr0hxif0e41fb2o8cf1lycP6SqlMWyZgHucs20XA4oV334Q8tz6T3P",
+	"9Id+vLcPyqyxZuiv9DdyCM4BTcm9eO8aRAC75B/68ZOmQqobu/ZPKjWlFf1sTrtjmubzUmg6qEw6znqE",
+	"CmyhZ7Xf3z/a6e/t9Pev+o8H+v/9nz1i6mYfX0NkiJMVOYh0trlnfTBemUm4758cHBxW54LfKH4vkpMx",
+	"T3NVnhnj/f7Tg6dacfd/fJsL27xKc6CxHfDeVb8/gP//DLIeKFT1+RwM+oc/N82CG15QmzFcQ6ZOwj9t",
+	"vAt62Sk6j5sawebiehnUWtG3MkmVjQuqHvl2TbTrqae3kRRrjt6P4msduzXL3DkavLbgG0dldyDRGpr8",
+	"lGJcsUcU2k0frhuztPus04bzjX0BrdOEkq1VWvlYnImSNyaMg1gzv7OVFgOZC+Z5YdlcgcsUrIdfdI6n",
+	"guf/+8wUX2ZBqE7cM7msMS28U4La60Ci2lrql0IrWZ1ZV6aA1Kepddsgf805MLvxf9txuCyD0Q9oXB4w",
+	"XrLfRSF77D2/S/PxAJRvVLL1LQ7Bqrk+NCly82WPgZoJb2ZCy6v615lMvCde8UzrFKYPkGwlT5i1XjNV",
+	"yhlTIk/SfEzpZlpUHEsBbhAc0rscZMZBPVyM1MyhsPeL8WtYkznOJoqtTlwZUhRH1HbQaeNR78pZeWqq",
+	"sxW9/mhE/KGEiGLzCKLxtHyBBBXJSRlDBIu4FwUbipHLU5rWbb2g5FRyW/z/rY5GiKPhXC1bhXvQO/Sz",
+	"Bc+M9mFkWyZz3AZSDxHS+JozIO8USsk02Qm/F2woxnMM2SzneS6yFkvcZtNyWvmD711fnQ9545SI2UQu",
+	"MEpO5AmFMrDDT5+YLNiwkHd6oW6/7iKB4vR8uV5p/YmXIh8tL+9EOZrU7Q0tO9CsIyT/mZVK81E2T0QS",
+	"dCy4eJduw/fdDuFNBiqtVgwxf0gW+nxzNspSkZddZUPdEUx/Yyp9gbTlLspA1DgcDxNtgsmqPoeD4Ap7",
+	"niCbRZrUVtKH9cgSeE7z1x47AbV5AL8pniad5YRzmRg21cnvbxyDHY5BDkyqEHw0EQnjetoDdjvHWM1S",
+	"SqaX5eseCN/g07Kt8XDWWNLXHQUelpXcUxHjbuGAX5frVcxT9UwfE/vd5MCQDJZ/rcNeyhJTGTY6gXgL",
+	"dCIlXRgxBlVzxd6L4aUc3YnyK18i1FHwDFhSx37ImpaIQvfZQ2np2Q9bdjnFrNGDrJBy+jV71ndO2Kr6",
+	"4EOD9sSQEoQWTdqjeHxlwabyXv+R01G2BtBCzGTRXU9Cu+YFvLROU+qqT6y1A1aoGDYLerw2JKM/b/Om",
+	"vJ8swTnW9KgwwFiAXElAT6jZWnMJP7rYmFKioJ2WPfZ+IoGZ64ErluvWdMv6I8MgSE8RcklFU5mIDMOL",
+	"d54kB8Nno51P+58O7gYUczxgr6d8LM7nWfacj+7e3t4ObFZEqn/xM4/qj0YB09tK25odVyNIQxZsJuQs",
+	"Ew2UA3A4dguhbIvWfJtTCNat7qaQ44JPVc9TSc4wr++YmdwqtiVvmcwSUXhJP2oQdoelZYzRb7nYPmbn",
+	"MlGUNcS2OPttLkuuT4u+fbN0tGSZAJECdK6hYFOe6Ncgm5CXfoDniGeZwlvbKCO4m/TWcky2vioxOy0K",
+	"+2XMXmP2NXyjxSP3+xu9o/ChFxBE9kLmJU9zUWg6pOPTopBF4zf69mKe1796UXA1+UnKGY2EbYHMCIGy",
+	"k7RIWCHwWMhcE4ojjfQW1XseP2OcWOmlFcxksg0rUwpV6hfsIihRKgIDmeclG/LRnZ9xpv/a7jHIW5ny",
+	"JcQVdPHK0J4OmkZTTJhEf4kSIn+geZS2qsv/M92GWM0LfYJuISTXAxaoHq3C/VB37o7c6zZnfuv8xxeX",
+	"7J/3+jE7Pz3bJp//6YuXlyfsTiw1Vz/f2T88iplKx7lI2HAJbOgNJlYCIThFgWdS3mnmVtaI+3Tv2f6a",
+	"0MYGVXASQSK0xC+c2HxCfUTs3rAZIKycFHI+ntRQY+rhBCbVwAV0HfW1Eg62jeoPz/oQ+KW53t2zT7/t",
+	"7D2pGZ0pglkvD0VORjNejiYNNIl1sc0TOdsd8QJDChQkykeaX3gpQfuY6u45OB7v9A+u9vaN/yOOFhPZ",
+	"nm1g5h2O1cbEhrDEF+N1Jpa0ERaew98tmyNg9x4Ax6YRRopuS5FpzY2ilmdi5GUkUJKoG5f+FvkJWUhM",
+	"iDHjWebCuCl03lfuCCZHFvZStvhIALNjUpgyXmBuMc8JZAe6SX8XjGcyRxrdyGlaliIBYeMmSKW0boE9",
+	"OugEPtRrQR+qKc7B6GXs3SODpHlVIrrzBssMmaS9rV7v7XWpmP35ddKFAa/KukhNxjrm5XaUC1bGysPS",
+	"Quy2v4NumufxzcnZ6eX5yYtT+Oum1vnh3n64bwK4MEZOOsA0g6YFM44+7ehnd+55AauoX0Lud4av4ocL",
+	"08Bnxw0a80vLiUup0RNFl7/w04V8FXGj0FNgLCGFcK5EEUpXMcAQPXY6nZVLOni5BI494QlIvHwJaS03",
+	"czTx3rjMlhEEmpHtGLKC9b7tsAx1w3vi/JB6Dv7+9XaLJatdxfZ76U/0RtDFV9GMDpumoc7OBbN7RiKd",
+	"1cd8J/RXe40R4/ehCBOwM5ksGZsYZoNFGkl21VFCu6sGCUrhBqlEfy7RH07zjKfTN5WEo5UzqiVV+rl4",
+	"kDkJoetatdOk/56XYsGX7OT89SObNIdAhU23KHEUjww13t5+6+CVc731YYf++sZ8tf234B3kSEfXmdHr",
+	"a3TUHO/OcoqdLFXljmlMlOtSCU/0XQ4kGjg4PXjhmBlcOvNLAFnPoOhV/FBZFhHsWxRHFtyuI6vWa61e",
+	"FXKKzbjPpkH3jWtaM3EPKnDV3rTbwb7dahcJ7MYasUE35CafxjcdINTDdK6A3Y7Te5FjsrZrHclOIhbC",
+	"GWKiYDGHnOQtJbLbnvf8d9+xR/DOo23994Qr75Ht6HPsD8DiG64eg6HChsMwr9VGYjrdjj5fm4N7Dop7",
+	"Wwq61y5omfoNunMnUpUYAT0rxG36Sagee12aXLpRNlelKB6pGJNpXUuPFAKIYOABwSu4oaT6OpWZvi7H",
+	"kH9IkdO5hDe0XMzv4D1wyA4xV5VCYQZ+R96Idz/O+/3HI7Au8amAT8IhdqUK5MIFWDsw70+liaBsfnkv",
+	"iozPlBWX0ehK0J2uOz1qGBDPjXlFdx7r1U1L+MHg9SDFYsaZmshCMz2Qp8GSoulaV+B80J0V+FS793s8",
+	"m034XmSxePw1rrr1CbAQ9Dl9QGcCXMmwLHBabgs59biqTV7N5DgF57TPuIihfI4j2Bfm8Z6ZxfXn60AS",
+	"lzcvJ0N2muAG7Apnf3L++j/sy58NfVyvPqE2bvzHNE/Al3u9QezEW+BZGD3h6L/y4nY9XurH66wR2ljH",
+	"FM3Egbar91PbNppl84JnWq3XX8/o2MJ1DHhxL2Q2nxLPbQrQyDhMOjHxATjWlG3/q5L5OdeXdNTTU+rB",
+	"Ix++ue7h3rJgmz/ICliMvZyDXlFiUg/r2Lzt+j533zS79xtyIGWFwLiNdCpUyacz19jJ2NNBINEVQk9H",
+	"Er54gbwUzWjjecaLCumXmO5qMblok3+ucvhL2l8rRbOa2Q1ZQYuKjeTTF5ZFNkDm5d0JLEsF5SICKOtM",
+	"jNLbdAT+5kSMNI8FVepWFtYjPXDeaAfIBO1SLI4WyuFnAykCPRDumeavqmTf9NT8Flhs4yccGVg6lLgX",
+	"Bc+cF40rN0aMDhc52ddMfJ6WQFVn/w8swMU8q6e97z99oMzISzlNmycfl6pVOocRbCaXf5/emwswS91C",
+	"p6UFy3WigbxlN/q2uCEDtzRqr8iU6LHnolwIXAWlbzlzn/JCGIn+2Mo27F4US/S61jdTqpgqU0LwxhtW",
+	"5uJRQBEwV9fapfHUFnd1tTIt8N/o8RZsxJU4Zt+Y+603wkRcwKLV17jJBRd5wpR0eMIDBqAT0B5SCw6y",
+	"chvehFyQ6OIdhFwiSfz1AEcJHkUwylV2Zj3qsVX92frwzfXHj73tvzX0oN5fqAhZJhtaAeVYeByQ3CBE",
+	"rUFlOuutNDlaRZPd/9za9aDQ/2vn2rdN/tfO9Tfb327/qSSpHXLY1a1n/LLFTHaSM5GXBRgy4FIreTEW",
+	"pY/JDmArbMGJsujyXkxEjqD3iANI8q57L7bf8VmK1yF6zgtzx6fKPgKbGQONoLlboU+RfSyXZfMU22ZD",
+	"IaJoIEecmJqVDNa1sSgwApFcrnCAeeCOC64Ygk8ksTUeG5QUcr2I/BioVMfsVxz2IxOJ1ifMy3B7JPV4",
+	"l5U2yGo8YZMpubVoUCBkyG5hb+bQxB5rWslGVuz3RlTD5ldZNY3KboHaAgaPgcVfCO2XiuudbWmx7H6v",
+	"Z9/ZrulcGVflVcFzlRqZrS0SoI5z+mBIbBuL0HDeV+FQM+Xtlis4za8MjGT1BIUm0dUA7sUzeBvg8f6T",
+	"o6chJwllQX0vcs9b0iEr0vlD1vs6nCfAaG1XxZwiqIEmqyKn8YvqZPaO1uLJ6F8rxnLybQdI27InFcBJ",
+	"lj9wNaGcnw3EMMzRqIRtowvL2kcwri7NGUaJDpj4xEdltjQQSOBalFrMSvNxj1UHZI0oacm2HPQTRsCe",
+	"JEkhlNrGW+FMJiI7WWihzXtStw6ww3maj22hlkJOZ+W2FmKMT74isNOQKaYeXSCZUIqAhhJZO4sInhcN",
+	"ov++806JYud1YKtXhhxml/jII8Ven2tOrB88ZkMxSbXMWswhAGNWyE8pKR3SFXwRS/TtBNO+R1LepS31",
+	"M6DwgIMOhSfrjr39bsVY/umf/+VfP877/f2jR9982/vHLzf/+V9tDlJDsPUjIphOLBtQjbX/84c5Hc0u",
+	"hWqvWKTwRzMu2IEYLPOpZOeFLOVIZmzrbDTboXZ2Xiew7cybquRLZUCJbazRUIw5qDIgqivMJOZ0vChd",
+	"BMysBBAGwWnVGOq09GKoR3IqWCkHVi9yRgbd2hhUKb3dhRa22JQXd/aoSIgy1M0t+NLoVrhTfXgyfic0",
+	"HW4pBkiaAMwlRAaF9yWWJumwCWx1Jg9/sFjGJBcCmmlalijoFA/dviAyt1QTeqAVv8bpcC/HdMpiM4sK",
+	"Z2BbZTEX28DR3PYz31aM8c7G/sFa0LGL7djZ1LEz/xvotvJIhZsyPBz4X9Z8wHvRDTD0lvv1ugcihPpF",
+	"5mILxh7jFIyhP1BCpuntrKUfguQKlCWZ3tMYYtDFdVsJULKQ8xLwkr+i4boZTxSwXvvgKC2pscawOprN",
+	"ryaFUBOZJdHgCRTwqUCn6QP+HM53mo9PsrEs0nIyjQbRhRauLuQwxZi2qSyWXkt7h3HUUKkwBd7pL9Fu",
+	"faTtKb7oFo4O+/09gIrEkh7+4+a7P9umHjKT15flOig6/mkW8Fr3aAb3JcON3nblAf4iM3pzUztbegBI",
+	"spM93dfkrSUTD2fQqN3YrB++ue5RTTHamahUdDGtY9JiTCmaMSZgxtUsS81BSDJvDAhWoGcAMqj7S4N7",
+	"uqbzc8gH9eGwA217aBvUvIep0dBHgl1YqmIOaVs/VSgP2xlPll16QtiluIJ1a+Ts4DoSmgj1c4afZkWq",
+	"+dYyiLX5R6CRCuCIaQs4Xagpf/jNtipwJaYt/qlDW0F4QQczSuBpLhkXwdWCZPEQxWgIr5NMbDyGC8RR",
+	"hND1pYOKaVl8hxD14W9b/62nW//uu4/YyMdo+7pn9UYak7NVrF2zlrxFA6cCwNImjyAwNBeETV2/nyz/",
+	"TKcVxBjwYSZeQTyrZqiV/Vo98/qNiSzKN8arOuLwnefoqvHFFd6uGnc1cWurLsi6INu4yzYMrWrU1Gtm",
+	"OZqbY23XXa9RPc8Nk/CD9+hm3sGhmPD7dH1ED4F4PTePU/a33lByXrZiixrEXWNAwNwgTuUdMakIMl3B",
+	"7gRSKBTAW8jiDjQ+rqpFRUibmfIl2xp5uSCjeVGIfKQldsdfUhdMyg72nznPQky/Pu4jb4D8LppLLdY6",
+	"E2pNPt7jo0riWogtRaOKvaYDBG3N3IRNNGaLdEchedCP24IfvbR71FUdefXilOlUHLPbeQGGKJkLhUlb",
+	"pgqVrzLHlFgCyrLJMSnuRdJjfQYYGVDQKp2m5Wqq7XVK+KuK+/VNdiZ4zl6cv2NzBVDXem7g3ZumWZaO",
+	"ZAFepqG8F9a1TXaBpgm/ZYBrVzYpeJrT1lkPdOalSqGVbCxhL48l5HpjLDT6KCZcNVPqYwd6NsYkLQxm",
+	"ysXC95s96/fdgxMfChOCkzDNNMYUsaO+QbUsyTFLcdBQNWAEUfe3a/JC15euqOMQ05593G/s2jViA1SC",
+	"9eB1nApLqB5sCxEAPJloe/Xwj/oHT9cvdCZ4kTfOXs37VAiWixTLX4D07b3Acom5evVTDPUxtKLv0Pr7",
+	"vSfW5YR7ZsE1L+IFVjSCE1w5wB7fUyahaAbwGXKGO61AjAbr3W4M0N9BqbPzhs1SbXr2mksu/FYTrdLu",
+	"kL3GBoGcQDRmzEiuR0CwDud53SJP+adLQqU5t9AMdiTtHBYGog/y0MHauLVhw6VeeEPnmBW89AIX4VL8",
+	"GoOvGzWC/BKfarDMs/T5F/DKoydPnuzvHa0dYRVgtP3qwjVG93J1kY9ZH/NT64wAlInNqNj/SpCmMn8p",
+	"MrEeYeWteQ5q6c+VSKrUaOTFQOKpyTqdVDabVmQnIvNqfcRWWHKF8gvRY9BSP8Q4E0ghA9OfFa8K4WSm",
+	"w/5jBj7vkfgKhJ0VcihOeZEFWOdPVfCmQsyEie8TPElzoRQbTcQIY4a9WxSh8GMG5X8gwBhCllDOJAc/",
+	"u5sPNd0fKb3jU5n4giB4hQqhdRtr63+kL9y0THn2UmTcQBxhVMUcKsjYQ0a0Nl0A0zzGi7ws5gKbh5Ez",
+	"m2mMYhOWnDIh4QKq4dCTNmItzHpNKW99m6477eZZuiOMbESlqB5+4rXQ24ElwdX8Ui7y92meyEXl0B+1",
+	"Xv0YcwVhDKUltLHqTwVEYd/ywooInA0Lwe9saKEDCwMAiIGWEWOmJlxvanhhqoUxIw1nYK/HCKSn/X+F",
+	"Ym2e3HlsWGbliRqzpWh4n9r0/CE+H1w0iLU3lYzHks1nJjscT52eKF4RGGpQg7d9mCAGa/JuFliR1QvC",
+	"A4sx40qJZO1CdNxQXUae5uOLcETrhUlFgBKuwNowA4DS+2nsCvc8uLXnmWB8VCoMAOJZZqQn86hbWsij",
+	"1TprqiYm38EEz+YqNpF83g2H3ikn1nQON71003xAXM6Uz3buxFKZLJvoekX0zpTPTG29JEzV53JueJ++",
+	"jYipplMkNbgvhbhrCcQFY6jdzD4Z63SCpOQpzzL40RGNDdMcUCr874z+hC8URjgQlVb1slDQA+E46G8Q",
+	"ce4txrnE5g/8Fm23GywTEq2GfLv/Z61RmogRX2uoeZ0jIswlPf6Z0JK/hqWGIEGAZKrN0KKFBqo57NVI",
+	"pNvaL66JcgulveshBuwzvUPaa55/3yDXAF54xkuRLWN3uboIvkdmUMYf75XYgSqmBl5y7xDROMxcfWvQ",
+	"MYrpFQMRYpSbYWjFrAGz8SAjUUMha8duikEBBCUDhpeWBCfFK2iZU8FzCPWGUB3P2GNFSODMJALCZRlD",
+	"ZD4CWZmTC+Axd0LMsCK2ryeSohpUa2UR14xpfb1oCPc5QBODhyhEanxVV+qEyuXfG73+XgiOq+na3dAJ",
+	"V/WQx2impJgPfS9DjC1pgJgFaNlhChmIlfhbF2sLkfGimEAoPf06k0UJHQzoHNQxhTmFzyPIBQ0QVwq6",
+	"0c//NhdzYaXL0AJ15nRXNeo1b6XNoqMb7M8PEe3ACnE16SxcBNFnLcgZp7Kr7WcDmcRXPBPBPQ3iYR3L",
+	"sBVmrrqjg1t6ngOmkNYh1+IZ2r3sahg5dKaJ4Fk58dWrXM+jHiw1oAA6Mm9pltjQKXNZIE3SknH9RI+9",
+	"h5uDexcHUDZV7LYQzpBZTsT0GA2SDZuzX3x+qg+cyG477913NTJ9eaQzwtBdUeBme9FaOKTogkdqgf4I",
+	"rnQOR3rgXbcUpYPqLNYqR8SCmGAW9Y/gLqW7mBCTUwAYr+RM1BhTUIWsXGhVK9f+Oi0gLCHcEoBY4mEP",
+	"p6VTxI+ZL4Zgfq5zIJkgOdijGKgHuDUxgG1MjPn8Fhy56Wjy5ZctUPG9w0hcif/nP9uILW5cLZsmtEPY",
+	"pvXZVmuHOJg8T7QF7YtARnx8n6rrnsLeMMrMexuzqL+j8DPvlc9xbSzNqfkjgo3mLrLK3ac5ZG0IjcZ6",
+	"PMu2eMxafvWC4YYxG/ZcT999x7j7uL298cDzskid/gJZal64v6UuCE1JensrCv19i8X7y2apfx3GjEPo",
+	"Dvun79gQ//rP/2T/NOFqi/fC3W7bJ4arnmh7XdOw9cW/iqA1p+ifTchqdz4BA7/UH0eC1R4MEKqia/k0",
+	"qnC/tgNcZcuWIP/ksB+8VmCcjW+rx7vaYGO0vgvfH6z3/cPH6jXihuq3vMlIG3vFDba2UIh3zcTtLWSA",
+	"eTWOW45CLZdCFl6SRGhebfsIflxxFlf8rq/xD4+qA3kUs0duII+ubRNtrHKrxKDjsnUQlejj8gvGEtj4",
+	"NX+Gv0DVnza7vRxlq604itZab7/dQjHULt2ynofC02lAor60SZUoZ63LyUy9yMaYAirSgski0RpHDf2Z",
+	"8Na0jgz2tHJBTg2u7qwvQ2FigvDBSUwCJftRzEoGGrfxh3CHaHpbz3Cc8jvMR8ZGKBe7YEs5z8eIP9k9",
+	"Pd5E4X65dF2t2RyI59NUvSrmtA4no5GYQYKnl0QH8uXJMBNX8lIvtKYvStKgYhikN4zns/lV4JfxQBZx",
+	"FTSttUCvcMkJusbmh5OEbxK5jq19S0kj1UNOt3G9pxXRfPOS1F9gDoaHO+jXrSDIq8MW16f+hfMLm32M",
+	"7e/mbJlcHEAP0DvNQQgFcfmDKYrVUpJrQ4QR5MBf5Y6lsovVvXgc4YEdPLymMIWEBwGo9ZaGLe5nh0/k",
+	"AvQxeVsiuHCqqLBEmiPX28yK9GA+sbnN/HMgZNKvQ94CtImQJpgers9tNVc+IccksQ40a0/4TBOkifg0",
+	"y1KtJRoI2Q51fwHzYo/Qe/t7O+65BohvpZqvMtokCj4QQVATlLwC1npuz/q9fabYlgnMYs/6TG37lS2h",
+	"sj/ewxB9rS992/yLDOOIwypqqli/pakzT8OFWGOqXD2I9tj/+h//k/UHrDFSpqJVRRJ7R0+e/qyfkOg5",
+	"LNLxGFJNadiN4GFalzbTTS0BHGAEEHj165QMLgpZtILHVjBEaajHdPK0nkW44d04rsFQqV+jxrsGLpyO",
+	"XCcNUOxdnv42F8cuVnTMsjQX1qdXFnwkQKLpgKq7aWlgRTJCJ/ZzgbH7q511FTjcZqxXSrUlDIAzu00z",
+	"L+ESZDPQOlEgs9UTsDBRHazfx3M0WzKOJiJLqMgDfJ7ntPWCSVr28ISuUf+WBglE5KWgYJ71W2czpN1S",
+	"rthmi1RNiKMiOijy0JFmIbBVIBii2y6EHfU6aSAahMZk+ECQ1zsQkLQcMAj7e8GhHEGSiZjZII2YXcz1",
+	"Fy/FlOdJzIzfN2boG4/ZywKyeQt2IUYyH6WZOMb4xO6Y/ivwf1tLiMDZBsq7qcbeTjJ7w52V6xU34p+I",
+	"D2wv3Q7Vo/7EmoWneTKTaQiG5W3u5ZVDvHRusAUCgDZt6ASvzwfguSNu4DlGujA/nil5Ura3aqUzk98v",
+	"56UANF39XlO5FB5+tclRJ9sIeH4aFXDWDdBbucPmukEc/E+CK9EaBf9KFp4pX7PEHBKWGbyb5mMC31z4",
+	"jmHQ17TUTwXLAr6zlcX8qOkQ6jvd61KJHEPxB1Aw0g+qJ2eLc8z60Q/OpXg7z7JjG7lvsysAGEPmrvIa",
+	"pOC0x1Ov2/NmA/+kn+1cFpUiL/kwE6slnqrTbQTRgxCHaSVePxLTxz5An9wxzg9d0OKTGAFrH1+cvyDn",
+	"Yuy1MealpqK9EUxTpqjz0ogQeXsMOsyrOxs614+vr3QLvTcp1Sh7k5Yuk7Q5tlIU0zTnZdveSxUbSwjg",
+	"WPBlc+OFGg3Ut40tNzLjrvbsr72l1yre+BNtw8B96YJjKRQJw3mo0gVifWPJpmNWygyvVg9vxpSbIIeh",
+	"wgyie2EifIyj3lhWsAIiuKN9H7NFFG4y5nJ1SZyp4GpeaOmN/PGVWKFRJkd3A3vUIYLTgz6jl6cb1ZQc",
+	"8dFEvAvbUi4nmihEvR//g8Gz1vpkSkesChVYw/qKeZ6vLgBX1hhWzBZUwwuk1kbB2G4sd33hudJkPaAx",
+	"bOM+ageBhwH6TXF6oWQ2D9uabF4WSO+ZLCm8vICDiYqRkdApZBpHNseibBM5L1RQLvcr4zeX3vQkfpvz",
+	"jGXAvGM0FVpmKNGaaGvWkcMfU7SGQo/wNs0ykfTYKfDnLFUovOgnKVjFCg16cj12OdUHC39TBivVFqJh",
+	"W0ZhMHiMe0cxxiKg/RO/fLy/HRvDPSYLYujrE/avgTO5QRXjijTSwaLnsfGDg4AoaWfT7PylnagrzlOI",
+	"kRadkq89DGP0bENnV4YRmE3IOMsQ0AnrVg1YP2b93v6h/u+TQ31n7oUHaQ9P41CuG+RMJuuzF4EjL0ig",
+	"BIN6lll+PIApLCQ+ZdwVi4nMBB4qPDYx29vvf20Sr7HtXhno4pk18tKK0/X9dcey6TAq2Bdfdyg+61sl",
+	"GjV55ec40nvR2xTd7NJF2Yo1TenCmdzgBm29TCwx7WUCBd4owvXrUrJRA85SqUokQwDvzMeOA/rFPT04",
+	"kzriiHcSfRYWuuFeJyIv03L5I5jFq6q7UnOwgE7KcqYGu7vOUN4ju3FP3Y96VOGhl8kRz6I4Igv7HxHP",
+	"xtEgOr3cPzyK4mhU3EeDCOrtAQ5OookDOE/lUj/2IoqjuYKlSwFoX3O34fD931++68//fvZvP/54fhbF",
+	"kX42/e8vfz8r+j//999e/PZvdz//gI7ZmnmBRh9a9JtUqRu4POHWg7SpUt6JjgbRO6JVzS8zH2bpiOkf",
+	"KbSXs3+7fPuGvRdD9qNYsq2LVy/Yk8O9J9smu8uAxN3ol25cmTnO/u39j5eVDbiqrlxjUauww6ur+SCZ",
+	"aFLBHVLLBtgMtvIHsnIaeX821xIbRdOTK+kRxc16hfamPBGxZ3mgPWa9rgsxnEh5R6a3Y/bHZy/jjTlH",
+	"XDHPGc9QGVQlX/qd9NgJWmzEdJbxUrhFgQqkFI4qpkKlajcFKgzYxwim+TGy6QeItk3574omGINIDrVl",
+	"KT8OzIJkhMCcLBSTi3mu2BvsJbb1sPXEB/oZsP8tirQU6Lk0dbtccdwhBnKaZ/WMbfXXhiwlcq3HJauw",
+	"f1NvGmG9dCrKIh0pDNsIlljgJdmYeMlmfCz8DNNdej2E1dyKHrhbgQ/c3bn+JowjSSOTRdlWEj9oXHuk",
+	"2Hkhp1oImSsYsZFISWPtsZM8tC2ow515kfnGDLul0IgPkI5+agpkXHhhRa5lcFzBAFI0YqzBHTg8fHy4",
+	"NoNSS4fnhRwJpUL5WX60sQ3yV/58lBBkONQPPlJ6h2FrMe5lLYT6x5xUXQXQGpD4hfmPNssvX7IiHU9K",
+	"1UikTWTM5jmgwNru+VKBsu/secRC0VoE9QRAcERMEZPI49lbaKHYyflrWEs8mlgpC4UKmhJLIWoJjG+o",
+	"Ipkf9uDMqXYL3OcvCtr1DlXFI+q+b4lL8zd9IOjJawAinho/yKIkeMjX+jJIvEK8AdCkeTkhjKpGmt/S",
+	"FWFMFbsXRXqbigRq7w7QsqkXBasun/GZOUQ7I64H1QtaP6pjCUD5ugego9iSBYBZZcXu1+Ip8TuJvRmG",
+	"bkO3pdpg9v2y3nKRmwQygzOOr20HQe49OKomJQhToIMInYiSp9nmYoPBo1qFAP4VsKl8qO8VyN7rwGE/",
+	"x9FPXJXt0RjNSCNjGVvIopxAlgmkvKU5Vt86Zt+fXrHd+71dZ8SYUEkEzWwQ6hfcYKHl+1MDAmpukKAz",
+	"2BX++L/hA18jfODBNF8XbLBZw395aML/jTn4PzTmAItXGI73RREBXR3/10G2q5djeXknylFIA8DMfge1",
+	"jmVkrBW6gHq3Pci7JuiqBvDFwGRIm/vzkcKXh8tSeFnBlDhO0GQxvQX5Ylqo6+E/z/VL1A04ZfAxZ1DC",
+	"Vo09AHuMWSlLnnkmSHgVpOJKzHUuDcYaAM4jSBpkDJIf2g4H+9EyqjI1ViiXF2UEelqfQtVjVwCxhjb2",
+	"NIf8vRjSIzG6lEzfKMIicDhqWcRRtZQrPiGfSHnGJqkqQS0csOF8dCdKlppRovcszdnW/j+2ttKdve3d",
+	"p9sx2//HVrr7dPua6ZldLSRTsOIChzQVxRjzUrWQkY+psWPG2UwUI91rhvZR5COUhnx7C6+QB+9ZwN6P",
+	"o6v6ZGuh9bqnoFmungTbDYAvzRPxKShc2fb2D301a8fH6Wwr+4ytxjTa65V2Gr9SkeXVXzDNMPbJfHrW",
+	"YuwPN7ii2RY/Gg7ZdBXbtQyyEYSiWxFGa8DqGh7cmN0F0hTwwjF6K/k/bKmRTJ+TNFBdaiaTToAJppsw",
+	"+mUX7Lywl7LhaCFU91ZnCqAyITPKaTzocnTlOrr0UvKiA9ykZduUV1xKefdwz9F+yDDe3BlGVwic/LxM",
+	"87lodRDk4pMxOflCjO8CDSqahZhilI8e6Atz8Fqg+rCKjimZ4fVlDZZLtgAZGtIVSwl5SuCI0xsGP1NO",
+	"eefUA7T7tauIYULei+cUjRPQ5ddFofHSM+3gTZXVUdY4KPyGAhZtQu9HQmd2IXF5QFRuk8LXly0M6Y5F",
+	"KZKTsqv4FygoHvnNBLlWK2hlc7NY8CqKEMMEdzqmNdS9RvSUesSUKMs0Hyum+LLHXPUJytDXGs+8yHvs",
+	"gueJnA4Yz8HKyFX5Qua5GIGpCYvR3IqFUF4BqTRnt1k6npT0AjE593BhfLHoW5/oMWH5yR47F/zu9P3Z",
+	"ycA94xVJMlALSsocsvBLkS177LyAUIWBk6BM/b/AqFa0qKW6amrhwEVOa3pX0tzuBKI8++mWPS+kaEBF",
+	"aV3kkXMDILQP1KHCylg2bOmRYmM+H5sKlJXBGhdFSzEsk7wFsTq+KlUpLlJfxCiOcJHNbwaKIo7MYug/",
+	"kcRRvdpYFEdePmpIHzvTwtw5J3l+I6vRGZgR9Z3U4mHVtxVlsaHJEVOWDDIjgVGiHIvliBDZQ00CVpax",
+	"WHllQb14ymxUpWmOko46XozT4FROLIfPDYgVoiLDSLGnzh1oKlxRGbpqNy/O3/3y7vLk+9OYnZ2evb34",
+	"u/n08vXlj/g3kwU7+Y/Ti5PvT3+5OL08f/vm8vSXq9dnp11Y65TqCLakReJSkAUV8EU8JBqCsqGAVgsP",
+	"CmynmxI8k4la2/UKmra3PM/TeuLM+pp+3kJQCzRER6fr1h2vLsRIpLN6wLstz0hPsUI/di8CleqaVQwb",
+	"71yvmwK1ERqmLWl8CZUY5Kau2xOW8SGwRXxdH2Jn3Eb9EgLE4WRz1AxRq7VmtOYJhgdPP80KrFhVVfM2",
+	"qDpwhxUUK0Ucn6wVEXQLnEhhiP5aM9w3soR/TyEPPoqjl1KoN7KEz81liKNPO/r9nXte5KZixU+aXNAK",
+	"/GWahA+2XfhUbfxzHMFWr9JinT1xhZN/81qrmpoedVYrqw/LyYaFh9mvWOr10665raE9o5nZbYcAAVr4",
+	"plAMutNT5ZhKbYIh8fmNLNNwjWC452czQVDqVe0UIy4TXnKUg19kcp6c3lPYb8Of1lqLTd+edbSB3qbl",
+	"gSt47Ckgl5LTGY1anTownqFVFmgk1o8plp9tzf9+7WV7rza/B3S0meBl281/S3UJUe5D8wFOnQyQFMKd",
+	"oVCXJcfWxy9yiiw0ZQ4h9rwVszpgWVmrRqcINhkUEOQtpo5dZnLRiwb5PMvgy/fyTuQgYF5mYlYeu8wX",
+	"Ksmgp6LPL74RsCPcC+OqNcwuzW8lhJEVefV6W8XYcGlf46v44b1pwLO4h8PmzTnpGrBX50x6Q1Uz2Og9",
+	"V8/ITvS69RD/SDu4NkZN4QGaCH4XhXTiPMUEGBBonix7uAoDI/1B4A7Pl5Cm12PvAXzmFbg/BkbBmUgT",
+	"VoiqH8F9CofU0XNLP7AP2PFAuU+ELQ1i5lxaDG5EJ8wBeNikQ5hkIg/ltMcAy8IN04Z5y1uUwCq+P+Og",
+	"xFqrerMNIA4DANIhrQqYhqo7NwGiUxZagYUjNeSjOwNLnZP3EAftlTejQKoLJAwOrs6dYqo+AoFjmPkQ",
+	"E9IG44Ti4StVsMBRHMHSRXHkr5L+2tBe/+0IgwoUTlhrXjiijQ6L6Rg/me7N2akMgh7xhkLfVAaE3/nD",
+	"wm/s4Gir39Il9IqOWjNxgI/uBuyPUnwqP2Nl13wkp1rEp6A6sN7AYzE7gxAsMNXr1bqQoztR9l5ALAe/",
+	"A3sqO8lEUU55zseioDgPF0z1qPIz5CgphLtUNoiPpN1CsS1jMjrYrrZ7cv564PYzHApMGGNb528vr9gu",
+	"n6W79/u7eo+UatuLSsqBSoqNJUWEzEF4dXeyGrC9Xh/q5MxHJSb3oDIKNzi4l5DU/sYC+kRx5A+y9vHk",
+	"/LXeSK6jDTaQWUXTjf9drcu2n7B7/9fKUGrb5T2uxYYqwttceJWIMkyL4jn74erqnMHC2OwRXAetNSzZ",
+	"/qdPdhGP2UH/acwO9g/1f57F7PDTJwqDNG4xLdtlGaiaXvQBsdTf5ryg/Hmes4mcFzGWENdtwB8gGbjQ",
+	"SrLTe8DSx8DGfU9cDGa6JC2gooNmZsKiV+JEsL2DvT4MrVL4yjkXL8WoECVx0UDMSLIKTPjtLe1gH6bL",
+	"A+kkAHlbYLrOKpUtVB5SKbrYU6saxip83jnEYNDPZTEXn+NI3IfnZQpF0Zbxp6TnM5yXdcGncxBETQS1",
+	"w3+y+ehvLftc12GN4Xrm69Z5j3iWIfoNEilmmRwrs0M1uzq2edrc7CITSkqoTzU9qb3uNkbNXm992KG/",
+	"vjFfbf8tGEQ7E8UZSMMVUNf99spFnsysL3iSpY2PN8YMTcKiNdjHDuMKUA4A49UldoaO9boCXGujYNOx",
+	"llh/FMuWSjmpyVLGNYBg7XSsNTyutJSWJ7xI2HtzSVJk2BbdYjupvjfo79IUyXRf6aa4vl5QF73fi9kP",
+	"Zycvdi5/ONk/PNrWt5sSo19gE+wf6Cvy6IAVYPOFsAEwjg+5EkcHPfYKWN+dWDrr/FioARvKcmJgwtkw",
+	"4/kdG4pyITT/Q+8YVvfG4IhaOM3TZ5Vt9PhpZR/h8FwY9re7199+980WC3/fsrXmRdZW8wyGZ+9qAH0e",
+	"TQyCAoUc8CyTC2Gq8jNjrngEEoXiS7aVewdyJxcl+Gm3j9mkLGdwlVMLMs+gxr55xIvmAGCqUH37/f5B",
+	"tcB9lUCQJfO3we7uh3/s/u2f/9vHj+r6260Pu3+7/vCPf9YfwjQJu6A0nexub1NqzDzVhpf2ldTyzdQ/",
+	"tgtn0FCm1IFn0CB/ntXBUDbX28+nt+ot+dSGwRPXMjG+lQcxVk/fpaZFEET/fnL2EyVSOKC7RpK1XOSe",
+	"occq63gb2h9UDUfLyLYYeG3YiBGvqJBtKfh0ZzThJS2BS32Cd3tKP94byekuuejV7lV/93l/9xPV5/XL",
+	"vkdZxqdQw9bchHV15NpjaL5sZsfD5wnYpH3WFeGBO3t5ujz7/d/33vw6Onj7/lX69/2L7OdfTz6d/XrW",
+	"f3P198dvX2aTv0/f3P38/u/fNWYD7faIOjAfWqZQIpWj3B/db+G6WFm5jp+uyUmyPYZ2vlcqfo2nanVY",
+	"tolbPmYQhl8BuC+JC1gPB0Sb+KlDTTuezeBYad1sxvrV59ess9zmzM7nWYaIHBXPnG8WzMRXaorQFMWb",
+	"Fs982wvBwOwXFHU2MQYGZeFPuwVDZGutyOvpnHedyYaIYo0wjdrcacIIcALiBmR3HSN8h7GVwM/n766C",
+	"VtJ5mnSM/3jrVRUMSKNDAbGIyN198w2wYFMqgMyqdf0Cqv9B6wlYZYBOegK5JJPYhVClLJC3m9BGr5b9",
+	"wFZuMEUHTRogWA2TapX3WemX2+mxH4WYDbDgLF9CDYHfRSErDnXsPooj/WxH5dtQzL1svsFGPseRhY0K",
+	"qWw8EHzEEVfBZh9MZBbgIO2hTT8JnthruWOAU0Nu+f9ZxFNoN58jVlFrENN6eKz0XgSRdMiW64y9uLMA",
+	"pimcnQFsepNYoxUuEcq6IDMm4camOfOvrA0Qcimvay2UkUzeKbEZK6QcpLUPwhw2oQ0hTG8AEoBMzZz1",
+	"c5EneKZN7V2w2yKa0RtZmj+vKsBGZFy97h4YhhlisI+8QV+HN+sXwuG12Yq+/q1FIGBrdkuQLEFUQd1e",
+	"iCZ/IVDfuUwomOI5D2YpvPKkvhqouQ0ZvsvlAsPvx7ksyLPgFnOkH8fACnPodux3O5/2Px3cOcvVhz/8",
+	"gzmazQnT6WBvv3doCi/Td3t7vf3PbUC9M5mgFBbE/915khwMn42o94A47w26ThIIGAGnFZrp0zKUS7bG",
+	"aLgZrONITqcy/8WtVlVTOKTo8xbT3YO3Qzh0xziQosGzZ7phdKzolaMEgScuddEsZs+s5IDt7FlPFFoZ",
+	"yLHY19efi6sPLYrruXk5iakP9FLyu3V1Ag/XZwLYuYVCDlLXpeJLa6fzJtZjl8hvyaQH5ni8/ikGn6LG",
+	"NkhfgwHp2QZ2wMpFt7RrWfcrRIFuctQ0fwWxpisi/qEGFsux6j2k+KCnlTJz0nyUzdeWpX3aLTujBYlx",
+	"bcyzHlYwog8j4hW4KkzxM04VdIZiPM+tS4Sy/v6EaQXxBi3hW1ZMiyUteLvgeZ8D7gDwKQQGiCkZj6Ij",
+	"+FiuixztEKUJMYjt6bxYuFeLuAzs+mExEbXBQDSpRUpwGBOgRa2ALfC9j4TF4uejB+N6XVxZBy585vAJ",
+	"VWPpqCU7pdinqKFWcEELcZ+KhQlY3izKT83EaG1pi3pBFv1OI05SfxkenhwGFwhxKuUir6OWhvx4rsT7",
+	"Bpi1Tuaf8kSwpSgHjcq2ACPTLCRvit1BkLlyIeu2TguEmBssD4cem5amyJru8gHIjBPIqmqZZS05BAI6",
+	"XJoDVkMAGMDKvVClZVAZOWrb2rUnD/rPjjoK8/j66kDHUAL1RKoWbJkfpCoZ0qdTDv6M8HPWq+ozUaQr",
+	"wPXM4qr5aCSUsqjjeh/thZn4Sk/ZjOBzvhR2Rp/Pipb2w9XVeRTDP5ctaeHVGVTLSsatYX/gdiwwhd3U",
+	"lR9LzVIrpGN8xovyARQpK+FWYdqsboCC/S0lynKm1dHRbL32WWJ8+gzxXWpDCW3gCwuvUQN/orobbZ7p",
+	"JE2MlQlMNZVAKqwEYip2/CAzCkEK55Ok+WzeViEZbxKneUEJfWsrWsEauiZ/mCSSjukYAY4TNB91SzHw",
+	"GNPavh/OmUKg0559ab2RaDXEJCy/BZJNFaxR18pF86wFqwcWGvUKKLx0DFURBm9Ozk5NhWp5CxGFaT7W",
+	"PzUMXvtP1x0W6D02W72CkmjoEz4yTv9onpuikMXGOi0YGE4BZ2UNJJ+XgF5X/hSbZeDmRClxqJXXHruy",
+	"AaqpYv3VYvrBs2frtUHDLza8Sk2GOzUQJCyAfNUVbVQjwUmaqpKNQIJzofBqtwJaOVcAQ/krz0OFeExb",
+	"AfXnZj5LeCma7d/E7AYtuIG+KRtRPzMWocGZtEz9RFsP7iHQTW7WzfMmrsFKPLSuQoAxIP2C55yTUz2H",
+	"KvBc+bqHKUDjV4HIJYT+Qo4jhlw0jERBhlPbODCi2K5dcOPIechvpfm8TRctqFB1o1BGfYt4WborMarC",
+	"ub0rKmu8osA/F6fSBBeMPfGcclRV7NXWz9JpWgJ2SLV6gvEXIQAPRXenCv3VYJtUjerpw6VXTnlDBCFN",
+	"8BPypqyt1eGK7XeR1TfNcvGiQ1qskI0uhpkc3Ym1duzn9Jh+w9WRbRetlV9i3GW5P+6Dth4KxrcuMaPI",
+	"KfUAibNWrHZ9dUfv6R8FwYeQ+ldDt2gfST+MJuc7HjpcfGCd7lbOBSv7v+KZvvFPwOMcg5rYpi9DdRe3",
+	"DC7UFuO6gSOBirlIFYCykvPalGLAYolenQxIYlhwxGWNA1n46JcHE+fAgrZmArN/x3TANlSiBVXK6C5T",
+	"2LpDAS+K+DRDgN5ugB4mycTLCrHeXKQnwMlqkoiaqbldhp7wkK3s6IANUyxTYOEfYaHAcIcrfTPh9+Jm",
+	"QMGwxdJ3xFDWOCUFQFA2vG1s08oxVZN1rz9QDJlX6WjqAEkRMRhSB7xYBLYVomIMeyGm/DF5y4jJbDuD",
+	"Ss11VGXXhDbjBeP2d57xndvrP/aOPgcDJCdSla1poGHGt/rur/gBOx5efB4lrVKOZFZRwyGKbHevtxfF",
+	"K0q8UHFVd1TNW75S6bU02R91jND44erqXL/xw/4LCMcoBATQnKCNuzLUUBzYiRYb/DfcEPXjLWZcDPc7",
+	"aQNMuYKAR3jmkWITky6jVfZYC0q3ENnOR3f6g02fr20cvuDL2lV34Hk/ajgnHW4u/zk3y+GShfb6A+6o",
+	"B5eQ1VOZOfFh3Xp5j3dZrHlOgSbGjdOZy76rvbn+eIUEgAeYh2BLvHd1ClYN8r3/bGeXvCeB+cKb4Tgu",
+	"uCEoNbRM1L/JWmX41kNzYtNmSHpu4nwdE3YeuOoBSITuEa0pNSpmpjmDHlkig/C6GwisX50Pr2WlX8QT",
+	"fUIb/lj5riuv7ML6OvCnVcd7TUmy5t5s3VnqHSjfdeOCF7duylAY9a8KsuNtiWjXBlNUD4sXZRGFVYbH",
+	"/TZRu9+tXrMnDX7w4tmivX7v6dNev7f3ZHDY7+9RXE2XsI9KuT6kuqlz9+EP8jtEuxPBs3LyuzEtQyfO",
+	"am+M9XXTt+NfYMP+fG2r3dHy+kXrwKenH6Hz9OG6NarFng//BNT3K3ZR35IeRegnvz6JIR7dVtGJZmVR",
+	"bZdiw4Gbg+gFp8xS7NrgVAMvRr0lGuz3+3qq4Sthb79fZ/NoRNevaC6PYbrkBCWkHSTYvYklju4ef3rW",
+	"23vaUo3aywbprvCHFAqr+7Rgalf1o9ImA8+0WgHBEkZP4upOMT4lHMGpE5st8HOMYK5pOWGGCjG4RE2d",
+	"DDB5OEGpx06ns3I5sPFZOVsKRFBDc3UYBvKYjaVWIckSYw1tEFMDzfTYW6yOZlWChQUwwC9j/MazkJEK",
+	"whFs3tQJ0M9TiWcL/2rKUlLAtJf6rtIMgnhlwfYZVrNceAUHvZ+P+kwdsxyL6wG2WmfbTgUHsEMFXQ+C",
+	"tYHeQUm5pbSqG1im8Q2kRpLe3uqlMjVRJgIzdDBaCMNsIZwIdsaNv3tvsKpl7iUIem+bKnIU801wHT0G",
+	"gddu3QEPgmeAA65QDyT9cNpa1akWQ7W3t84u4sUo7e2HwFvNmW6coWIucI2bMwcVGCwTsamE6gLnFy7X",
+	"rwUz3sSQh8zhuYVJHrhAckBKpxqzHkgOQA1XrZZOCc8TyDOEwEitnuOITESCD3wM50/3oKkPpTlKL5jM",
+	"DrZTcVvLEjtyN0/vIHtYfYWMhb6jZmzOz6V5zWvCS/dY1dJl7XGqzdIShwc/GTdpSgq1FpIHHpJBbBaG",
+	"Et4rvNkQFpfyBhpUNyZ1HP1IFmOSUxKmIlEanmjYpCFrHxg9V2RPQhQUHK0x2VKJG9B09R6phtRu6fGD",
+	"R0Rvec3Pt2PjWkgDVrVm/MHjtVjHMNcQAyslWBendtCqme6oaZGk92niVXp99eY/dvagUsmEbZFla5v4",
+	"Ulr4qYxTmcwziYuGJrKKvWhpsszWzPHAm+N+aI73bUlG36f3wsGuKHYDV+PNxoDxpgOPm8VVWcOdy5CU",
+	"fsnvzQELWIrI0csUvxfWyEYpQn40gC/bg6hlhapnGIBoKuW5758cHBxWC1LiN9DVyZinuSrPLLT304On",
+	"z/rVH9/mwjYPA4sG0X5//2inv7fT37vq9wfw/58Dolh1iK1mWFMeC2EUF1jZZyaTjgbXxpxXIU8B7JUh",
+	"aewM4pQbTjKSE306juHLC352haoOLVuj/h7UqUIXDFB2yj/ZSg7oc+PZgozGeiBevhJmmy0loiiVDxgW",
+	"bJi1Q9KsECI9u45kUAHbXHgYyl3Ghxs3CMxl68NiHIGXqjVpeFMfgNqFXTe3aVw7H7ValXWKhpc+yGqQ",
+	"mZyMwimnJ0niiI8sy32WhflK780tlLCxUPE0zc0e2vYt16/fvLg4Pbk8/eX1m8urkzcvTi+jOHp52unL",
+	"X67e/vLz6cXbYOAUzeO5mPD7dGPITn3qbrkqTZznWLI5VipJ5CKPTRiJXlBM+vxBFunvMi95di4T5399",
+	"pNUzHEHTkgaPvJSL9eIOzuWcvAnw3rvZRm99bl/qM0pGqy30qEzvV6ecalFKDyXpsbe4PQfkenKFZxSG",
+	"5GrKmZrOMUDT1IDOSJQt5Xw00Y+ITyMxKw0eJQUqUMHtBSEeOXi3HjvniHVGocAiBXsoIZBDsQ9VytlM",
+	"EFihVkuBodoQCMTf1RqZSNhh/7HBV/E3K9IkiiOabhRH2G9H66KmtG1Df3Dt6E+mLbc05+Rv2iDQeyaz",
+	"dJSGqhO+QeBonsMNCcESHSqjhjupx9G2S197T9eXDakHdZ4jdPA5Vj/pSFxNK/Oi/tO87AcSNm4VtBNQ",
+	"mRWvUKMyHLwJPg5TXy1x7q2vlRIOTcWB1uOUV0cwPn0IhixCEZ/rvbJsq4Xu6f9mU7FhmidqwM74pzbO",
+	"ENcQ57NMLhSAER2zszQ/Zi9TBaVT4axadWZMYj657iyOM/+kDwdYmc2LHfcDgjVjA/Q3NIN/u8bQ/zZM",
+	"s/R3RNpI80QuWuUxKo9htHNX2IowUJUkjch4vucz1AanPMsE+TP1JUKZ5sVYoPqGCWkeiFefzWcxO+rD",
+	"01qDXHCA2gE8y+GSpUkmrigcA0vdZgnC66/enY+POiQbtV0WFxSUugGz4KMuVc+rckcr+BemVtpo5zS3",
+	"d436c8G8VClmK/L6kWfoOyRJROIkocThdLkTsreefaxlmSayP+QPzDIXrgH4zVRdrZO9hxbCpQ7Uuc0q",
+	"BLhN4bIpUtubTWz2ywrhtJLWsMFOTOY+kgo50xpwbJe+omHyICANxBbdZcNC8Ls1aX1HB+tzFTtVMNC7",
+	"fJpmWTqShVDVegbATrySBmnOztLnBNZdmqoRM1HoHXocLndg2yeeBWZgv5KHsrYbSrZraX/ALt69efP6",
+	"zfe/XJz++7vTy6tLGN6/vzt9d/rS+04R+4zZi5MXP5y6odcu4h//A6t7xOx7nxb0VI89XwbizCBVxRXE",
+	"GLAXb9+8eHdxcfrmxd9jKpbh16FayOIOjWzcmNtopL9cnFyd1l7hxNj9S8oulL6qvLXRd5ZdmSiOgsSP",
+	"4qhOtCiOaiSL4sijVBRH33tdevPTjXljDypGPnJ/dcOd/vu7k59+uXqLwYHmQtv7V7McFvHdTPz7i9OT",
+	"q9OLX65+OHkTxdFPp5eX5m/TVnsy5Sb10zapnFapRWEnuyob5FKrHJvfayJP2sG6Bdz9qQekrucaSsPw",
+	"7qhnjRg3RAP8Zjf+2871t1vs28Z3238chAPgPKNNyHirSsETixblW3jQTkIY96CsbCbshvmcU/87jMY9",
+	"/CeNhjTeDtcgKMcdpBFFe+gvlUh4UbbvQMxohT0IuKEU/CNv2aiQ+YDARWNC+k340hzzqczLSWz+8X5Y",
+	"CHFHvkhr/IDQeCfGlyLL2BZnj/e1lMuXMVN8uQ2WAuuGhnA9PGXsxIMa/4sORplOxc8yD6YqQ/QTzfb1",
+	"yZsTQK4eciVipuajib65TueaCew+F0WmtRkn1L27ehHwC/jDttCev3y7u3P97b9sVEcN41ua/GtNaXxX",
+	"/95iflF6mHfK4oqJV9+A+oS4BND0HsAWqSK+q3vv2fSqBfFda7UfZCKoRP5l0+MXyHAkFHMTgtBS1q3H",
+	"XpdQF7ICB1dxp4IpknLYTHNe1OjUmJTI20YvZIJrddcrzjZJx4RPbcBTc4E413niiuwa5NhMLuhhDGNW",
+	"hP+F0KtQGupW7zHh9D7IPPGHBkIKJqnkAX8eljFdqStcTniReEgtARcSVIcGxyOEYlAVTCwvbLHJ7Snn",
+	"6g7xyK2THcMCtAYbrAwqZnI06ZJ/hbb09szslX5ttcxHD3i1duhwrEE5AelosrqDsBpINApokR5dKYcf",
+	"S2I0wjDFEj8iFLu3+kblQAdrEDHBAOiRPhO0Z7/SX1LFQM2MaUhZ01trYHsNwAnPaYVdocMg+TsvMbrb",
+	"vWO/1pPaXIhMiNkFlbmuRS2ay/d1Eg2i/t6OC2nbe+blrg6iPfa//sf/ZP0B+5XnQm9psuOklWxXfaJM",
+	"wFslvabpsPR77pBp2A5iR0V7dXtgLk/zTVDr2hOSzxEV0kw0r9XR7YASt1l8eqDCmuieSQwx9R7Yie+9",
+	"Lor0HjEDnTN5/6r/eNA/GPQPe0dPnv4cufC7aBDpm2PHfN45vH0y2uHDUSIgIJvCCPeaLmjXT1DKcvVt",
+	"jLllRJUCuoH1Db2KsvXmJcT8PQA3bOGi31eVX9aPOXTuNQL1pvBEdmJuOCuWeNNz/LRyjvtwjvcGbM+6",
+	"iQAEv3GKwVVlQ1/pTL/ndwYbpFo7feMsyM2Ov8j4THVPNRtLD5Vmnif6ZgD4mTHPfQhRrG7fHbLhy1Pe",
+	"Opfq/CqYCg9nYbT6bShUGB2rb0SKC6w5KFvSmf4sxkjDXc0hr6B408tKWukmdnk/kaOFVWD9nhkvJ6Zs",
+	"uYttnGFytN6askatY6rTCw94BU9NqPI8h4IyXuQ4yMYgoTEMjc7BL0JNLNJc9djHaPdjRJFzTvQkjZTn",
+	"WHfGIdqjFQt6B0wKtqWEYC8ynk7R8bV9zHY/zvv9xyP7EnwUpAVghCXGL6Rl7EReSEyLKYI4bTLpoxV6",
+	"/tbuf27teqrgf+1cu089/fGb7W+3g5rrV0hltuk4gdsM1LwYKzpYeyfVgFYC5kzBjVrOPyblZgTasfOp",
+	"F+UGlXJW2T96aw0gDyukqQQcnqy1/PjDgA3CBqKryrGw+BC+XbBS4vXPJFdYb7kCh3dRunITkPhhswnQ",
+	"30HpILHnIsdUAYbtYyQtsvsY4zL2oPQK4FsxTBWmyRtLyqQsZ3WR9nDVyfmwt/Ps+oOe4R/9+ODzfzoa",
+	"4B87PgkCR6izqcQYPjhSpjYdZwn5J7J2QMXerUdgmLr+9l8egdGj/lt18PohzWz2j/C/LM1LsJHg149H",
+	"31Fnn+PwyEy1wYJGafcWRo9jSe1MaOpR3W6qBVYuJJssZxOsUILhg25K3WekSX1dnwVShLK41NajnZ1H",
+	"ZO8JZcw1Kgd5FwLkfGBSo8Xh0JfOnKJx0xwygHkjkoibbGRnmgPz8QBf+UkSwocmB1QBzMsd+6WHwg62",
+	"QI53XxOLhFLfXZ3Lc3puJOVd2gZ2TsdoZd6zQeuv36gpWRVwff0jS8U1p4LnNl4c7y41gwJgIOYPoJjc",
+	"7r7eDaNM8IKV4lPJtib7o203b7OX+Gx2TplkuiF3bHqp3J3sj/TGGxezUZVP5P57MbVqTn4FY5HeBSaw",
+	"D+WG4KudhRhuHyOYBAyXEt03saJvZEKvJViGRMPK/jOSjK0VAPsjuGRYkiEtGzvR5fMMxSTFBCZUNRVU",
+	"qIJLF/4gLIZRlur2QMgPA6SGDcd+Cihw/3Yp8tKWUG8UU0CBsns63AvzygPu6Cmf7dyJpbIxUdcrbvIp",
+	"n2ERE1VCVF1aQk7pCmUdCjsAZfXRQTzjFoSOVXq7buYlqXtrJQb/WbRwFvl6xfIneqyjZNEJ2Qd84r4b",
+	"rgsI3cMefw4H4hLzOdcocY3qJKVkBVYN+UvtU5XiBMGTghsmjHmu6ACZp0wx1qRpW7Cm0lDUXZbeCsR5",
+	"wSQw5wfQOrdWQyjWzOTcmGcHzvpMyLScgXXY1mizsC5r01faDfHvJ9KMBL0jeOEoqT/dkzO0mupEbg4P",
+	"XIgubcGLLNVa3lGfUdZpxwy2sKX/alX1gYVN/0KiDOcpuEPzAQIT+QplhzG0pUVhAmXVfk8rFeMYKmg6",
+	"CN+D6kCqpblEFAN2g9S/IRdTbkMp7Xv6AaT8DVLjxuVFWEcfJA1X/TQ99tZuBq3ZVzIlqbqMw+OhJFGs",
+	"RAPOHcycpHCGWipyaat85dJOGYw0BIME9eWMP6F7PJrvvVpRTDWQOqrspWYiVhqHcy1oLLWxkh+ENauH",
+	"FMaI9UmCN2w2oj7MUy185FhdtyBY5FVIDV3QEm55ms0LzZH6HpK8JmMYWKAQv4KpEJ4vbF7/4V4FO3/P",
+	"M0D37d/PlyV09Pm6q1VecxOHfNDwGtkMfi1T/zYXkJ+zD5lpGPIf8g20JZq14aq8Ph8AO+UlcWN7Juqp",
+	"+wWFw2HGbxf++iCgAe8KM8UYGjno/XYYgjA3xztDDYwq8cjVO97Q81BLml7ljzwhax0kwKJPXBFvstnS",
+	"pgpXDcrGFI+mbGgqMAgJXZ0clR09plfFXAyq7tFAYUOI+KVyhpCbx7WYjhuS7bC92Ns5VTw22CwgCcB9",
+	"2mPkoq2Cl/o1FDUXbs6RnTSCBUZQQ9GUGjM1K/CeWOO8bV6oOEQTgKGXpEBePGgRUTBcEvYUiXZdzsOt",
+	"1FoIVBGvuCFoiY4aUbqvZAFSB7glCLCCxB8grRU/NP9EGGaZU91yuOvgPtO3GIIkgDyTUw6zyiSi7UGW",
+	"jEgwvBuvvEIIU1RZ2eRTpwHjviYaaU3PSkYpxndQ5oDM2VF/k1LMh8ECjoZNNpcuVSZChVZN04YwJgxt",
+	"9LEBdMk2HISZDTFrw44/MVSXOUbCV44MlkVMczjoWhzQx5nQsImXHuN6pYpSJ1JhDS7TL4+Tb0QbBNC0",
+	"USh1+ACWPMSYjJtp3R52N1Ejj9yLTdI3BZLsWHM2RDmkeCKvPFZ7jM9GafpXslUedTUyIDavlBXRtC6V",
+	"9thJlQ0PhT57tpwihpRQwQxn02aVBbACrcWG4UN5L46Jy0BqDEjn3KQ5r4uIiY04j4faIoKYmswOUgFA",
+	"TIsGXiAYSo3viGyqt0a3Gi4RhsdBKlRkWGf9o7Cv1Gezm0i3IEFuLNwW5YrgBKzoqR85poKRhUITXMDt",
+	"3z0h2XPtuxF4e9/xpJqQs0KCvpxPp7xYtqB3zKeINouutwC0s15CPFF4dGqefB+E6QsKIgDUhuOkX1QW",
+	"IWSfaTHhuZF1KQTohPo/utT/9St3dbCzZLwU+Wh5FuIz6VQwaUsw4YrZywdjjZtrM9XXTLcqUrPDftcn",
+	"nx12fvLZQ8pLwKhxRNgbthRaH6c0dVqPwgParCUlAagHMGi7+en8daz1XClw1mGxvTiitU83yhnQtvJ7",
+	"dS168/R2rEcsHzktRNUGvOhmyf1vb5GQlWLC1vstmMjLYonRz7eplrD9yGl4qRIZHdrW5UQmrbCXe6vi",
+	"Az6c7PwcjA3/mll4scHia5hm9dfGLWHdB87Do0/0b3PNh8HNRKpaWrBEasVnDCXP9B0os3vABTCxwyBa",
+	"w/Pf6H2bkzgNGCZYQXsMybPtwQOriLb74R9/++dvPn5U1998+Oa6S7TAF5IvgFoYujcsSJFFFsB8FkSo",
+	"obrIA7bf77enUxuDEAjM87JufLCgY4oqSZqz5ameOUAm1F2YxwBzYJqHMs16WUyQOZnM9NgO+4+v1xvi",
+	"g1nY6O99+2MU05/vcn7PUyySf001NU7GIi9VKwnZOyWKHXiIajaY3BYTSqDXaweQOXerwRUjrloLgNST",
+	"TGrn8J92/ut66wPb+a/rb+Dv7T99W33+arkdcLpjRnwIzqqj89q8Dni7lriBLVW/dE2Sj/89IHaGIPME",
+	"7MCd+cxhdsRsNuFKaBkb/qjbNLvF+KZJNIgOhrfP9m8fHz55Mnx8kPAj/ngknu0/S/qiLw6ePD6K4kjO",
+	"S62LgukJj6Lm2rpfQotd0w88qt/Ww+IZSLwif76sWzEjQgui587A6hmvav/pkd/+pQn8s807DN0dp7YE",
+	"unna2/t8baBtIXsXk3friLb6FtbX9Jpw526e0LQFcq8soNiShZvEKGliTV10abteazC8Yce9pYc/uyUN",
+	"4G0CAy0SMr+l0+4VXbCXc1ii9QDV4fKzwTjtUERqM0y7pYDsOiFM7yK3pI6klkgh0apK0GBheO8AtdZ9",
+	"Nw0hzZr61gZbbGaasCg89ghC1PILnsHf5uCcy+QFVKRKIpfaq/9+YbClL1Fu1uPX2/J7KRMsXuoq3cMP",
+	"z5ctRfnM2XRjqvOA8KENtlU7xpurI0igWBO10Zwda/tar0xoanpzFV9gehgx9ABA/OZs5NaQ+6QlQhHl",
+	"p0eKGAlGydgQnDrY39quYLnb+sIuxlImoYK1fy1fXONxeTCXlElbJCjlflmBFUbYKbwE1FHDHDZZfWWO",
+	"8WavbcJAKbNrdW2O/sN5avB41WpRBPMFKbQLQsVMrruqJrIYVzttFr3b2Q8yS9qx2chLFLuyTgWYlzm+",
+	"fF7IcSGUGrCRnKLGZp1uM/rNxu4xLAuvIFpwV9yLvNxBpR6tn3v9x+yUF9mS/ZDaltISQvigjWMTwmBO",
+	"cc9mfWvNZ98A5MQmaRYLNZaQAMW2TGjmdo95qsPAh2ijNy9EWSx3TjCM5JyPxYBxhF1iMz4mPVQzM2Xq",
+	"FkExqrhlqpNymuEUNbHdfAjtF/JgKoDPgo8mPjoGlXY11NY3p6mwH0e+GhRH59UUj1WwVv6uoh78r7ze",
+	"/K+9nv2vq6OotAMjQvjtIGjzZiYXrCMVMOCSiwXRTAubgk7YezZQ0voLSkrUVsxUJqiqDVP+6ZeRzHMx",
+	"Ij2JfOIzgjqLQE+qPGJLM/yijA34qN9vSMeNln2vGHZSw+/Bo+2942J0ancq2AEYMAQQTMFtiL4zwjDV",
+	"p9dHJ6zv+ONmPwArPhM5gLzDX50y/dYXtTagcZ2xvvV+wrc+B4hdcfP24/bcM305TfkS54N4/rEfejsh",
+	"EBG9O8ghAxjrBM5bLiS6IfEZzUIO6q/H5J1My5pbZzQHVztyPqSvOfyAN3kvCnhmI0iovW7Qay20rBTA",
+	"CW3rJiG5iRUfTaQSXrh7s3AkApDnkoUTZXxGV8h5nvxSUDGY0EgKnidyan+k6w2ADvndL2Ix5SBFit/m",
+	"INe7RKdfoB4eIrZkv/AFL8ISebNUcEuh3Mglc8BqGJw+vW76Zd3qTIx6BlzPAgcNop3DDYrmGsZFD9QF",
+	"qHB5ehpBUDDz0hDgMQitA/wJD7METbMzXvCpKDE7JFhH3y+0EIBlaklIV3Dg1EQWpcgFeIz3D4/YaMIL",
+	"PipF0UiEO+qv83LhjFcXsKW1PcPCg1NjKvRWdzSbv0NL2MHefu8wjpJU3dE3ff15KqayWNI3e3u9fQgi",
+	"hbRjjBh//LR30FhcwB57F87SvwKgHAeR9khZtDKW5myuBKVB9TWZ9lpqW1rWu6bOpZtgfRxnHi6chWND",
+	"BHjnfXOUWzeObohbFQI3R/Q89jyBjxRbFGmpRQx2L7P5VKjOg1g/jvFsfuavbXgwxheJw/n+/N1XHkJL",
+	"5wRB6y3Mg0aypn/fh7tKEaonMC1kcacwJmrxtbbFdO1aAI6ULO6gXoEo2dbCi1gzNmnI8Nr+imsENaI7",
+	"qYoszVWaiNXo7Q8nEN18FzxUz4Zy4wC/EK+lv+AkV/lgkL1YKFu3j2898Uj9BaPUQuOVBKvclbwTeeeR",
+	"/tlDWyGvvWnN2zFXNvdrYOH7bIvn7OLVC7a3t/+YqfkwkVOe5tsVNactpPvPzB5ulLUNwKd5s3Fp+JUJ",
+	"ZXwostpkXIj5n4eVR6M/l8kZwEOqFThYWkSeKwH+M9gtiXEpApwocLCJzIiJGxgAEMVkIh5BAXoQpSga",
+	"F2pSEHtzLTqd9phx/3lf27WqhYtW7ffYX5dYMHXEashYXWWqljKFMsHz0aEKY1PqroVrtSH5mtAtC15K",
+	"BVRMTS2K2VaQXztFPZDnrO+FqFKiSAECsCksvIJttKP++rekpWoHFboi935xIWpD9o0K0IPjOUTx/XZ1",
+	"3aM5Rl9bmhLVzVGwaCAApKdPIIYNQ5F4ikmADLaFifUzCC2QDj1c2uXUK5tmmT5nC1lQrfl1bH4/rJC7",
+	"1VqsxoO3EzbBtJyA3bjypzgzcbJTOfUQjv37yIN+d7eW94ARUlAR82Lrv2g71p1JtEHiSgVks2NXqGfn",
+	"hRxmYhq6FgB/hWeIVQA7h23pG+HZweGT7R67GclEmFw3XDmYKZii+VQzqnI0YTI/ZjdC6/bqhqwTaFDE",
+	"kBBeYtOxsUArYqp+PrynjfvqI8DBRmkO+xwMJyVPs7opYMB2Dm3BRWxoYGMp2s0KOGQqoPt1rBDXWupX",
+	"JcdyWrt8lqpdz+M4LuR81nNf7N7v8Ww24Xu7dk3VLp3h3REYftzDpoT1XEWDg/19LXqVcE1fORhsQwVD",
+	"L9oT8yIf5GIqVKoGM9wOA0PUpnIdrDqjO7lLczDjUROMQ1IVbIyYKdQkjU3PXGZdQgrMqgYv/gmfzdCo",
+	"MdEbMZ16G6eULJGMD+FGLhuV5Z+F6l6bVW9gbAe3rCYmZukaN0/n2ISm5asRRl6PUHB7Z52lKeyYbLFe",
+	"FaIsls0MnmYivmRlsTTOlzQ3mx9BozybNtmuTHXYSvLyBhj7Lgu0Odkfrq7OGT7A9I60mVnkqqqUMn32",
+	"zOvKr9jt12XA09JlX2u5i92KBYI7xhWkcGJtckRFsEUIY6oJbVzwkXjdYkF8//hFw/1M6wsp97eIRKFY",
+	"JsdU8BUyu2e8cbweh6yHZbCIwQl7d/Fa3wACpkHJexY2u0aTDmbKcOEcJLtd6xjZS/O6guCN0bxIy+Ul",
+	"1OfGFAHBC0yPDJ606gvmxNFL7gZ0rdRJUAIKi7z1FKQB41rPVzLXKoTN99c0OTl/TUZFggClgrWpqaZz",
+	"jDcpgck8spGedIPOColx1K5f+zDjI5TGjE+Zz5MUFuaGOPdNj72x2S4Zih2CFel4UqpKU73Iq3FOc7f0",
+	"nkBJc0saavtkXk5kQXV2WrI9AMOIK3bzHJpkV29/PH1zg+Br6K5QciowC9J6dsApaHw4omCVjkBsjw2W",
+	"iiHErJCfLLK5p7j61JcCa2FAlV6T3UsJfMCg9aixy8jkeURvcK471ck6LjxLCYutjSgb7MFgE58/A4+/",
+	"lYFAzEXuiucottXw+hRCyXkxEmo7tpvPoGabmh2aK4hPs4ynuarVe+t9zD/m5hJRBFQJ8glldEllfRUo",
+	"eNgejck4vBTosB9o+n/MKWYCDZgcSxrCGtVLLeOuxGOAbvvKuO73bK1eUqHZLOO6hxDeuIesNBNylgmI",
+	"DtKcUwmtUi69jUll8TQ18MIHZEkse0ckMDXwodVdgGb5nY14UaSa8eKYB+ymsrQDVjkUiL2kz8THvP1Q",
+	"aOEGT4U+B2zrAYdgO/6Y3wT3dW1EhhMhXuOVBYQoFxJYvQKS7LATx7wGX4NnQfHm9DYVtsRAqtRcFI/U",
+	"x5yxO7FEiHhEeUcnKG+sLhvJLBOjUhZsC068qXlTHcY2cl9ryZlJvdB6ToafD8CeUhL0FhlpwtSFRTJh",
+	"DrZaWmrgcWhl3AsGgE9PC8R8tkLuH7CbhnR/QxXzFVPzoT3t7MbWrLiJ2Y3B1YeHdVc3mMV502M/pYqC",
+	"fBAY0Nn51ISi9Z2S4ZmoOMHsL/VpwYMByaZQn0UzacI2k5ivrY9LWvbYe3uecUjshs/LichLssvfaCH6",
+	"Rs4wDOVGL6J+1Y0PVyFVH3Osn6qvAefzLwRl7efLY1QyMATJvMV+nSdjkVCaCgmgH8HLnY4EgRYT3z+Z",
+	"8dFE7Oz3+lEczYuMbkE12N1dLBY9Dj/3ZDHepXfV7k+vX5y+uTyFd5zsaG4Q1hb5bctVR0axo7o+OZ+l",
+	"0SB63Ov3Hkdejs/DNMQ/7N+fA1ri4I9oLFZGaxp5JLjzHykGVe1e5xCcpQbsBnLtb2IXLkYZHLSe7Mbg",
+	"S9xgXNvH3AvRMOEKuTh2IWSk9ZdSYgang4KFBg/2+i6DF/K6hmI8zxnPxQK2KOy+mwUvR5MbPx6EIj8G",
+	"mC12D6iDIDLH7I+PcNF/jAbsf/0//2/MPpLoSV98jpmDak5LjPExEWj6RdiqJy9fnr6M2dnbl69fvdZ/",
+	"vTz96fRK//H87dsfz04uftQ86PTi4u0FjJ9cB3A3edQ2pRzS8pgiAW8o+IYUtBvNnD/m4JUk3urZkgXo",
+	"ZDB7vGVhZWIXdwseFdqMkCU3laqEkABeINvE8ncY1PQxh8oWJE0c+8WZ2cH+s0AM3wXcr47sXFmS/X/s",
+	"fftu27i296twGx8wLbbsONdpHfQP5zqZtkmapO3sjoMvtMXYGsuiK8px3WmB8zTnwc6THHCtRYqyJUdJ",
+	"c+scb2Bj2loSr2txcV1+Pzw1uiLS6kP4lEap1f2F1lDTdo3WavqOffE///XfelEN5nh6YNlES/1fEfl6",
+	"Z17KeEAgD/j9aleC1QGbYw8MUpqKfO0eikQxX0KykdGCAGLJld6EJnEwVZAoFWSwWPoqg4KeOzKQc8r3",
+	"MOA/2dqbcEIbxMA5QxCG3GpwAU97/wtDZlAZMzWJEv4lG6pJBB+8ugqIyx7MX0g5Sa1f+PYpfcPcEHgZ",
+	"2O/vXomuG+qMMl1vsIFIuM8TXkNk1MxfQbF5RDglfeGRG6AG+G811iQnTV5MBjFQfdqQgWowMRgmk+xc",
+	"ZVp7ZaMcBfMGjd3RvBlJNFSk4EfadCTpF5XOhVGqiOZmvNSR+ALBMJUZEyQj5K66Vt2ZXs/CV1g3yvVc",
+	"ArnJNjMdNuinvCscZ3he98wrRfOa68PL2Y+XoOZV4rGeBQUgsL1NUxQBGxNjHahaDIeRpeSqsaZyFUYP",
+	"tlFR342NZiBMCoawUWZj/CbHbOp7Fji2ZPtv9QAznTBZgLtfOJQsHsrkKPRFfNbjUS682sx2NTB1mAoC",
+	"wR0ExcNj3FzGAlXYyfFMr6bBnWYBU+eQHOCZp483B0ZYn5BYpotPqWlnTRjo28WzHg8vGY+AVw0BSOCP",
+	"z4v6nj2SSwpRCcdnzkTTwPSOBTQpMF0QxEibHsa4sJXDIgxZJJ3IKLfHfcFg4ALzUbeyJWV/wOO++sFl",
+	"MZ12wYNt1ThamDF6jKZGQ0YU8HKxNvUmjUIOkAie5e3vV+4eLhqqEpF/EAVJwMNdaPlmAz1Pw+VgTK/U",
+	"64S3mxgqhzT9aOkvhb6hDOhfkMLhlbHt04jCn+deRV/HK43KtD2hbQwM+IG21Q1Na6BGZe3X5WX0pdrx",
+	"zgUEzmsDvFSzap6O+yl1GioJaPNTM+IZHAdET7LWeE3fh9ZwQvM6Zid+KVXDJxikxDeXb/3m6m3fXL51",
+	"b1de3vLN9Vv31u7uW7ztuODBXDVu8z/PtfDnO0XhNy0yyiAFgTGcm7lOXmo3fJ3wLtTOzN5iz7/PmM95",
+	"A0ofWXLSKaDaWuUhfz741QArXqenIkVa2ZL+pHi1zCOBmBVWN0eQFNVyCUV1O80wXyuQvQ0ZEAnipP18",
+	"cl5/eWs5X1loiJtoCJQJxlmOWMzTCN+9+3CY4a/fibNRJNdCumOSBTIhxRRR0DYouGJ9lkgHXQcgaBRr",
+	"C6wZ0wKi77Uy2oGmwBNUewyXBbafq5fuzPa50pYNmTOnJv5r4dhPR52OUKpS2lpJ54U+lqOTDhAyCpBy",
+	"Hk2RrC3UwU3UAYnCjdWBl+/nfnhZ2hfJ3QjSfZzNCzn4WeQAvOq3kIJbm8leqYfRnAY/Tk4Gze+nR4ds",
+	"IOIuhPA7PUwg/XX1xcbzTcbJVasE5OpFIxQzoup5lHPvWHfyenO8QFBhoFUY6L9zTj99tgO2oMkObSyv",
+	"1Mtfx9/qr0MHUaTTdKokHonvT0alWPc6Vqj9hKb+2sNfEpbXF9eLB7pegKMakn5MWAocDzdXrKMc88KG",
+	"O6b99SbhHKEk0DU+cz2OBfc3bZA5UzMRAGBKFtxgrf6S2AGJXQBrdhMRPYryPBHg+H8gb8ZCvf1E6m2h",
+	"pG5q7GEM7VZOEMpQrDT+1n9zqtbyvZ5NIIAMokTEV5ygkwjIR6uAjhwMeOTX2AesCgNlafHGIpkpTgdU",
+	"fkM1jLwAsRwOhW9pagzJmRL6AVNWFfJExKS0EhfPLHCrsfT3LmWcJvypWSV0OmoPgsQpGC1rvN1MZ8wW",
+	"pj6wTUbNWoKtfJVFi4/ZcrAo5TXWFrc43WVV1fvISfNDCr1SimpPxu3A90VUWuTPpHzLo0lpQXcRs24i",
+	"4nvwGIi1Fc4mU4EvOhzzMdIqT4NhNJS+K6WYmUWyiQnDJJpXy0scvVyFwvmxJ4mtnFJLIRkLM1aRKA6p",
+	"TywXI9X2Y9p0QWowJoh7JlHWyXg1gOqbs4c+ZqVhsRNmvWpJ5qqPDCNolBBJDmT8ClshRII9Rb6lpXme",
+	"JJ+Iq0CMmzhB9yPF+HFs6KEFGNtG7Ig88bU4npQNr2fblwQfRD/ZfFfg4ZXSX0j3D0v39LzDeYcTjUtQ",
+	"KNtanKfo4QpdkFSKgAmyYaCSC33W5uV9E4aBjVFs2ixpGSGxu02rgCJtk6udm4bYdPtXJgMxwwpliuwy",
+	"1Pd5ORZuEPdG56njfirIK0wDLdn+FHUlA7Rx475gN65xg73J5E4W9DszkT+cFInlIOlc/KKe5+dJplsJ",
+	"EyWFB/BX2ZRH+OEVEiJ4+ud/vTrmIwWwk3ef9HjNbG6bpL8Szx7zrjgNvqIT8v40dfrmvBQYd4U9hOXA",
+	"8zqttYDLOmzWJ6+my+S17MtI/BQ6HYu5MihaBmyAhGIooZSXaGb1OkGWvCmvcXR+ECmA7crV+ZlYcho5",
+	"LncMdEX5UyA3zORs1MrDyEMJWfgJ9noZj8ihTPbkKPJ/iv1+FGWWwFr6BsBKb/wd92Cc3dwPETgqJ0BL",
+	"vUAlEmnmcgXptRgmZoTIwK3FRR84YCJc8jBEgh0lwxFWP66bq4m9qiDVmfLMH4jA0OcTD/KA8R9W6/pf",
+	"6HYFGiIZSyZHSRhczVAUmoo97NMm5kkTJaHiY5fBsS2YkuzZhWxj+c3Fc0N7CJprlqCTx4K1R2qS1umg",
+	"c1iGvlAJFqbzhI0BxKotWF/PkVMOQVeye9M/v9GalbExsVA96lp7Ll2pTYdQiYfhVKUGrtScBHj8SGnD",
+	"jzp9kr75/aEMCzNfBfqURMBJHaK8anCcYZL3NFAkcisTJ66tneTJQiE/0qWyLTqkf2VWPxO+KAjxk9bU",
+	"HREnwSUs7Ryf1dHllCYkDxJHt3cyQVQI9EaRHwjq9JSXat20uBpLRMnJ4aCf/AJVT4pP0LdMdPBCWaAC",
+	"470aSt9LtZf5+ZTKw43fCx73TX2IfZmqxz0CVQkuL0VjaYkc+UuHzbe7p8fN7d2l5vb20fvDs6Xjo50a",
+	"a6o+lV4ixtlYasUW+9ZFiEBFsYCVv5177ECpkdhOF+TGLjInM8EAezcqVf2/rd39g0O2vXtydrB3sN08",
+	"22Unu+/e756ewa+t6O3B/q9v9w+2m++a4+bO1qe3W2/3tyaf90/frr1sdnf3t7fpz+Pd35r1g+bW3rtB",
+	"c0V8vvw6+Pj5r+OPrWhPjf745O992OL9ZrDeWelGdTXe+7U5GAwuxXL9ih+ufjr9+unk9POk3Qt24vfD",
+	"q/eve2O5tPKys7Pzx9dW9NtW8+Pe25Vuc6f5eqvb/dzr/3V0/O7dTrN7+HtzZ2u/Gew2VbP/pjc6frk7",
+	"bo+C0/DwaLD2n1H84evV6Wi9Fa1NkhVR/+vq0+u1T1+677cP3m2/3pdLhy/V8e7S6Evy9epy9X3wprvU",
+	"fFdfP3pzFh6dfD7sjfb3gr8+fhi/etWKYDp2D3fmTFX5/EVnKa3SvSuPpJuCaYSwcLHtIh9sdXe2t5un",
+	"otscH2w1uwfvzqLf6/9Z+bLt1z/0Pq2Gp7VaLX8WzOi9iqMyyrT45Wx7u/lxZFs8Wemvd+q9D+367/Hp",
+	"6vDw2hZLzzfIj+8KUMHZ64xg4V69g+CJM58WGiQTaRjKGKqyCr2sVGtYeCE4usypLuGRxeXIatpfDEgF",
+	"MKtLDyxnS1AB0VCsawfkC0CKhMqlCz7yA20xm492WSKlKcLrQ2Z30hMDGCSmg+dqevOG6gVDfMHhZw1l",
+	"d9PGPcs6jc0E3d55zM5cyB8zP8QdD8l6Mv1ow+J/KCHgg8RFr/8Oc6AK3NHbtJBlbgk0JjCfqLb8Kfij",
+	"Tbc4FJqaMsVAUWS7sAoxiKZ6U47T/Zqa8cwFaaV01bdLiFNY8p3HenKftyPcHPM8rmbuaf9qIy69fask",
+	"CEPWk6Gv0FsO1/X1ev35Qov/sBZH90ciVJJdBCUHAvwbA+4LLRCY1YbgLUkvlqNub+py4AGAMHB2x6rw",
+	"hpN70ZhV8pRcYrLmTIs8mqQAJlB72gMqa4PPByDREF6HAwmxFKS5agPCgnP1DhTAdEeMhxDOh38QQ+K+",
+	"SpNYZi5AhicrN3VOxo46vI9gN36daCMfOoOY2p6XrIKM23oiFwL6wwK67UrlGOEgjSzIpAeQgbCY8+ws",
+	"Cy5WaGkZGCht+WwaKCgtD8v1esrPN+t3vHcLKMVFu9sA+o6dkjI2i+2F7uWTC6VnevcYcfW5fUoPdauZ",
+	"s+7fAx+gY3OxOeKgi9T2haArLi1Fs/qJV7+e//v/VcqiG011U0S+8JmS6IlyakGh5hlKQD3G2ThQPfgn",
+	"OC0AjytIPC0hl0DIbLjBYgFPmbRuwLGeg/OCzAyzyC6w4SCI30O2Lmyl4lVGEZ2QpYBepkb8T7R0l+vX",
+	"E/zdTR5IOo93kAQSJIoFfkHqRyqh2TQQEg6P4dbxGO2TrHThj69oY9I7/3o1R+geKCvkPq8cRrvPu3Tk",
+	"aahrrx16f226AbquJNpgPD615aNtyeeLzJBHu8g4kplaH7HgCvJ5rr2kkM2EaEaFBlMzE8SN/LRVRLqe",
+	"JmuusS3RDShfJZzK4CPMTeTixZ2Ib20i1iwhK6WsOACWqfjEEmtEYkx+LYTDhPx9hrB70DuecHvpAQLc",
+	"IAK30O+nR4eNVtSKvtGb3/DZb4BKpk+tb63oW7Vatf/Xj144onnBvjFnMFSW9W0mjKkHJVkkxxhAF4bU",
+	"B0LnEE6x2c+Iec07wmfYHJWSTjX1WkzYNxbJIvLUqTNcXx4BSgu/aRZMf9ToC+h2oKBfmF3tp7UNvCtt",
+	"d5RI9HsXf3/X/yEOvYGgJbp4w1VSBVSq6sHOhUNaYi6c1JUGriSPxBjXqSudai27DXSzBsnaWd+IBVBl",
+	"ZqmKeaefVnqBvtJLHUQzHSK6c9NrONoBaZ1HrchdtMSBhGOXXNkgtXUQaG1H5AkkWgES5NRY0woFGBp0",
+	"X4FELfNQK6IKlU2A9BuMOj0neWs6DO5pmwWMByhq4ZT8oVsiJnWaCYjWGbNLhEowP/BzstnPZhFX0VGK",
+	"046rySmVxLMFffCc4TAHUHIoksHxgXTpSQF6dwGrAoClxvB5QZ9XJoJM4Mz6SyvrG+Yik4fhyuZCuFpY",
+	"1EdISgbMOYvDdv2NyiiuR74/ZeiyaNUBdxBMOKSZsxlGQCcLweqNehaYs7JaV4XQiEWWa2WjjnNlLzDP",
+	"/qxXX55/+3O5un6Of9yoP1elbjN6J6e8IiD7qCksaRXWpKZpOOOMaOuxRXLMEFowHVh/9cvL2vKvteWV",
+	"Ir6FjGqZj/Dp3tXq1Ze8+rXmVfOva9dbhzNHbCZAWgn8BsPOv6gtr9AZ2jCgBK1In3IN9ncr3VitSqNl",
+	"VqdV8VrO1Rh+yiPKa1W+a6HLvxa1g4jDVpgeXK49ioe84cmYgPJYONDuJmPHgpoShDXt+meYulIFSHCc",
+	"/+fzbMLA17OVTJb6YjIfgX04aodBB5gPjEwiI4L+GxEaVA2vAhSl2JV3D6QeN6HHeF4BeGN+zgmSM0ys",
+	"aTBAm4GHIbGJREL42o5yassQitvNgCGyNzFOUyzTs48Ka9Du4nrc1toEy2dAOnZAfkP8mGF2yKD+z2HG",
+	"yctVPKA1ea2X5B6vlJl2CkSYltjkiwLvxUIcZ+5pIBXAG2kol1ACHNnAm7QhFZnn29Y732z8JRPgnpur",
+	"n5WVAp90cQ7tUsrOEURgHqUQdLk7dIuaOjWdu8ddSjbPTJMFG9YMBV0atLCKHP4REHIgQSt4BfHkhz4b",
+	"MhrTQNXCweX3j15dMs+bx6FfC/HIiIfN0kCXNGjKzJ4lR0F+ak0Bngnk1pO13wlH+iJH3BtA0Ctz27HF",
+	"NUg/Y9AEIKUd6TMsb3xfDJFHEa5cdMDmJaePhj5PxJ3I1vEoX7buDSUgX6weLvp6S+m2JqWJyyLiyX0K",
+	"9JNOSi+hA7ZldBkGSLD75JXGqSDumZvqCjpCHWSRp1bnnIJ/LEqcFyXOaYnzmPfFoqh5qvaIhGVe0ItE",
+	"fU5Zc7pQixDWI3gqxEyFM9B9AlefRaVRbKSAtsz4+nkXgjnwGBKVz/FiFCBmp9rHYGUvDWNEVGn8/TDo",
+	"o7nJgW6s1gnVqqHoUFlkSDyg5ieM13gQScnm+UU+i8VADNqw98kx49Y4s8MUgs+H8yoWHS0rCP1t36Wq",
+	"JuL4DLSWGweRL8fKYwYW9LlF0YnlwPZktn3kgjUHIjJ24oWMPqkfzHsIXCsTQTWE6W4ASUQ22BvUhs5L",
+	"tcqxvXFr7KR19bcuWpqFU92o6+0bd0XiHKHI4D8MjmNxGXypNCpLLqeXVf6zPlptPMg4qTQq6/X6cuX7",
+	"eXmoVhrlndfx3CyL4boMBi/l24xY4C/qQh9Jd9sibRM6Bu2dUeaRHJPatuFQvfvvRFsD7Mvj6uqDBLk5",
+	"QXnxFGEM/hGjqUbKp7miO5xK+mcLe0DXUfJgEKvEkEqRxqEgNQR+B4JHmI8D7m3dtry81No6CG3BqQIS",
+	"ScxqDxLrxsYcV30d0XoVZlObR+D/QLruQRCdUOo32qb6XSbHEfr19ZNIUXwdwGuPD4ciMsTD2az1ABAK",
+	"ujJJhCk7pYA4kZXORJydgAGmuN/U7VJG4Z/q+XggYBJoy3CEFmKqOUkam+mOk+yriKWhiHVyZnA1/onK",
+	"8R/n0HgjkmnFieII6pMECTEMs0rljhRpwuPkkRWpLwZDmUAazUfDx+zkMqkE6l54grsdc/OJo0YLPMgz",
+	"FcOnQNTxKFIMVQyMUasiqn3JaCyAiFSyxpr4zaqvrWdk7ddCllbZa+WaVwmQoz90g9P64+49tdDMI9lr",
+	"1Hax2gKnLKQ/zV49HE3VAYSUhZ56+o5XveDTmsrEvUka6UCa538tr5nA7fVkFFOT1EjTRahKI6kNZAuH",
+	"KzBXxorxmJIp8OmMileUbZDV63kWTQfoxYous6RbZi0bj5IfIqYnE7JOJ64tKWVecltfPJTps9Ah/7d0",
+	"iN5bUyoEMoHSLYmpOHi7nGfgDKVfvRYkfi+WA8bT5CCP8TbGZjIJtQiRkIiBsTSIml+El420oDZIa4Ip",
+	"tOEbeUNLgkLMPcHgpuJgyiPyGvDh4j8anIKL46PTM2ZiUhck+TdBit8iMur7MC+mW3lgC2Oq+WtA43F2",
+	"IYMjlLIPicSbM3YeZuHAU7SYi6zDO8njmIaUB/C/ofTnxmLh9ycYiD3Gfl8fhYXwxFOIvpqO/KxRWOj/",
+	"D0dfb1ZSSGFXHgZXwmNRQfT1RF8YF9FXUsjzwq2IRpwXa/WylUkLOOnHg5MeSgjFzUReracVnKzoYgHJ",
+	"mGeExfqv12hwrBSNfDaMZTfmA2XIxC5FzCKJRWoGCnRCbAU1hqS36Cgm299J2J7D8GVcZubYN6xlRslj",
+	"jrkS4ZVQDYR50s1AWVrt0SqK9kVygpN5zbEDzmACjPGp4C17+rhlL5RXSMhW93ou3afioakp0Du4Cxd2",
+	"3B3E9aQjVCyw4ZeU/A+oydkcrnITVcowjswqDkixLa43RjogS+gFLl0lB8JNuPVN/Sn858LD0sfcRxX9",
+	"SC+MeZBcmMAkE4NhYhDRauwjya/9qiRtY++B07XzvhRY99GP5Jg9CxIWC/AUpdAY9HWt0RIpmQz9maDZ",
+	"hV6lUCTiAotc8bYCGqjHr8SFRX3CIn2oaU2w8NNRofCQH2jdqnAs7ALrxS7c9ihehJfbE1iL9xAyI5RA",
+	"uJObuqGORJhuurLaCuFEduGwyHWJ37zQALdETio0+rBMBojqgabvCUZJubpPw1i283KmoU4Tx3edXtWK",
+	"5IpYL926QpwxrVP5ldBKFQYFxyfssNwCwgI9C1uqLLwLlgye/7vVqkF1ZDmcl7TEU0K8l6CJcS2vL/PM",
+	"bhkPypRzK0bdQ2YUJUE4XcxFVcN3UDi6eoeFo03VJ4x85yz6Uo18fR7VWNMiBdhIvdkTsH8tZWlkglBg",
+	"0KIfUkTs8ygQiZnb1PfL9cREopPxmPuC+1QxFnSEjy6iOeXZOeXY3tx6bG6K2bypMnkaEhaS2/awp6R4",
+	"UTdOndceawsAvA993VLM2qIXRD5kBeA/ac3R4zQtUOwN+24z7Ush3g4WtebugEseKmEXty1lKHiUt7of",
+	"aWp7IvQJlNtyvCWZnJVU26KvbhwogSsww1cwHCUsiBLJDll71OmLRHn6jzATG2seW1554WEle8zWl1cw",
+	"pWPv8EN1meu56LFnG2usHSTqud5XVq0tubfSgfRHoWSH2AU/6BIbAqcm4eDoCfbH0YnZnBf62xfGwkzL",
+	"VjxWh5FHMhI1c3bQ64f0aeWxF6w9SYSCJEqPIIqCbgQIt1FiMk+CiLW5Ehtrozi0lu2Q+75WfOwNqMQA",
+	"tADhwnDshVkESlbRcmSTtmBSiraB7m6Rglxf21gBtCOrMV+s5iFi1asv/3+1LCzWJQqnEQLY96rHY4Py",
+	"QLVAxpUCEPghTO0b0n8N52gMiYiUblfOzmsjsQd3LIF0D05Jopkq7EdqX4RS9hkYAYVSpN/IL88OomR1",
+	"peKAR22sOtBR9QdGSXVtDjBC8/RxtsT971aFFBfUp1O1O5Sum4lsGV3Rcr+nWpXGn+deq2Kq4YG79m7K",
+	"2MlG2oTVzxkCJinDoUK7xx354spylwXvNhpDMgs4L4zbE/wZGDJDqYUUjCI8c57Pc1BTGHcODfFsPCnL",
+	"RUwV459HYgTA4QOFjfsxDyJ9h8mCBoEFUQA3CXsJ81KmyTYQgNwvgmg9o2HcT5iIvv44GK228bnBoRj6",
+	"Bkl0Cz7hu5E8XG4saKeUTXTsRVMZrYCnni9kt+QdP9evAQ1LzkXuIFKBL9zSXy0VozjU5kWSDFVjacnx",
+	"X6Tnbo3aq6qJSsSgpq46jRf1F3XwqVPn826NkC4LN2YHrgLvt8AJNYqpnpcO6VkC9AJLdiY3GKmTsa4D",
+	"6Abcr9KszvmWY2L0IzlWdHuYaBPOJHEr6XzTuG1mv2nAovujtggF+vSPY/C6iJHbrdTtWvl+/v1/AwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -46,13 +46,16 @@ var expected = map[string]string{
 	"issueCertificate":      "?nnyynn",
 	"getIdentityKeys":       "?ynyyyn",
 
-	"listPods":         "?nnnnns",
-	"listMetrics":      "?nnnnns",
-	"listApplications": "?nnnnns",
-	"getApplication":   "?nnnnna",
-	"listDecisions":    "?nnynns",
-	"listChanges":      "?nnynns",
-	"reportChanges":    "?nnnnyn",
+	"getApplicationHistory": "?nnnnna",
+	"getRights":             "?nnnnns",
+	"watchEvents":           "?nnnnns",
+	"listPods":              "?nnnnns",
+	"listMetrics":           "?nnnnns",
+	"listApplications":      "?nnnnns",
+	"getApplication":        "?nnnnna",
+	"listDecisions":         "?nnynns",
+	"listChanges":           "?nnynns",
+	"reportChanges":         "?nnnnyn",
 }
 
 func letter(d Decision) string {

@@ -64,10 +64,14 @@ var rules = map[string]Rule{
 	"issueCertificate":      {Balancers: true, Collectors: true},
 	"getIdentityKeys":       {Balancers: true, Collectors: true, Pods: true},
 
+	"getApplicationHistory": {People: right(Get, ""), Where: Named},
+
 	"listPods":         {People: right(List, ""), Where: Shown},
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},
 	"getApplication":   {People: right(Get, ""), Where: Named},
+	"getRights":        {People: right(List, ""), Where: Shown},
+	"watchEvents":      {People: right(List, ""), Where: Shown}, // a list of applications has their last decisions too
 	// Load balancers ship these with their log.
 	"listDecisions": {Balancers: true, People: right(List, "decisions"), Where: Shown},
 	"listChanges":   {Balancers: true, People: right(List, "changes"), Where: Shown},

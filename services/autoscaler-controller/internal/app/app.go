@@ -24,12 +24,15 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/console"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/archive"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/receivers"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
@@ -44,6 +47,7 @@ const keptIdle = 12 * time.Second
 type App struct {
 	log      *slog.Logger
 	watcher  *cluster.Watcher
+	post     *receivers.Post
 	pods     *cluster.Balancers
 	settings *settings.Store
 	parts    parts
@@ -72,13 +76,24 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
 	elected := newElections(clients, t.Log, s, p, func() bool { return watcher.Missing() == "" })
 	events := kube.NewEvents(ctx, clients, t.Log, instruments)
-	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events)
+	networks, err := receivers.ParseNetworks(s.NotificationNetworks)
+	if err != nil {
+		return nil, fmt.Errorf("notification-networks: %w", err)
+	}
+	post, err := receivers.New(receivers.Options{
+		Clients: clients, Log: t.Log, Namespace: s.Namespace, Within: s.WatchNamespace, Networks: networks, Events: events, Meter: newSentNotices(t.Registry),
+	})
+	if err != nil {
+		return nil, err
+	}
+	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events, post)
 	queues := newQueues(t.Registry)
+	histories, keeps := archive.New(clients, t.Log, s.Namespace), newHistoryMeter(t.Registry)
 	for i := range p {
 		name := p.name(i)
 		p[i].loop = control.New(control.Options{
 			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
-			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
+			Observer: instruments, Changes: p.see(i, histories, keeps, t.Log), Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
 			Queues: queues.of(name), Autoscalers: func() []fleet.Autoscaler { return watcher.Autoscalers(p.ours(i)) },
 		})
 		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {
@@ -93,14 +108,14 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	balancers := settings.New(settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: p, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals))
+	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newPostGauges(post), newSavingsGauges(p))
 	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err
 	}
 	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, p)
-	a := &App{namespace: s.Namespace, apiServer: config.Host, log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
+	a := &App{namespace: s.Namespace, apiServer: config.Host, log: t.Log, watcher: watcher, post: post, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
 	named := newAudit(t.Log, t.Registry, p[0].epoch)
@@ -126,6 +141,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if a.hooks, err = newHooks(ctx, s, clients, t, watcher, p[0].loop.Leading); err != nil {
 		return nil, err
 	}
+	page, err := console.New()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says of what
+	}
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(a.hooks.trouble)
 	ready.Add(watcher.Missing)
@@ -134,7 +153,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: from(connections),
-		Handler: mux(httpserver.Operations(t.Page(), ready), judge, api),
+		Handler: beside(page, mux(httpserver.Operations(t.Page(), ready), judge, api)),
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +171,7 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 5)
+	failed := make(chan error, 6)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.parts); err != nil {
 			failed <- err
@@ -170,6 +189,11 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() {
 		if err := a.trust.Run(serving); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() {
+		if err := a.post.Run(serving); err != nil {
 			failed <- err
 		}
 	})
@@ -203,6 +227,17 @@ func (a *App) Run(ctx context.Context) error {
 	stop()
 	running.Wait()
 	return errors.Join(err, serveErr, hooksErr)
+}
+
+// beside has the console stand beside the API.
+func beside(page, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Is(r) {
+			page.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.

@@ -37,6 +37,7 @@ type instruments struct {
 	bodies       *prometheus.CounterVec
 	polls        prometheus.Gauge
 	watching     prometheus.Gauge
+	following    prometheus.Gauge
 	watches      *prometheus.CounterVec
 	relays       *prometheus.CounterVec
 }
@@ -99,6 +100,9 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		watching: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_watches_open", Help: "Watches of CustomAutoscalers that are passed on now.",
 		}),
+		following: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nemesis_event_streams_open", Help: "Streams of events that are open now.",
+		}),
 		watches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_watches_ended_total", Help: "Watches of CustomAutoscalers that ended or were refused, by how.",
 		}, []string{"end"}),
@@ -110,7 +114,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
 		}, []string{"shard"}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.own, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.own, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.following, i.watches, i.relays)
 	i.begin()
 	return i
 }
@@ -258,6 +262,9 @@ func (i *instruments) Polling(change int) { i.polls.Add(float64(change)) }
 
 // Watching counts the watches that are passed on.
 func (i *instruments) Watching(change int) { i.watching.Add(float64(change)) }
+
+// Following counts the streams of events that are open.
+func (i *instruments) Following(change int) { i.following.Add(float64(change)) }
 
 // WatchEnded counts watches by how they ended.
 func (i *instruments) WatchEnded(end string) { i.watches.WithLabelValues(end).Inc() }

@@ -39,6 +39,7 @@ func (w *way) Polling(int)                       {}
 func (w *way) RelayFailed(string)                {}
 func (w *way) Watching(int)                      {}
 func (w *way) WatchEnded(string)                 {}
+func (w *way) Following(int)                     {}
 func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
 func newWay(tb testing.TB, short bool) *way {

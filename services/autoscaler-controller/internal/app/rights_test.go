@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/archive"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
@@ -46,6 +47,7 @@ const (
 	rightsFolder = "../../../../kustomize/base/autoscaler-controller/"
 	shardsRole   = "../../../../kustomize/components/sharding/role.yaml"
 	webhookRole  = "../../../../kustomize/components/webhook/role.yaml"
+	noticesRole  = "../../../../kustomize/components/notifications/role.yaml"
 )
 
 // byName are the resources of which a role gives single objects alone: their rights are "group/resource/name verb",
@@ -283,6 +285,12 @@ func adapters(t *testing.T, a *asked, config *rest.Config) {
 	if err := cluster.NewMarker(clients).Mark(ctx, app, []fleet.Marking{{Pod: "p", Cost: 1, Mark: fleet.Mark{Since: time.Now()}}}); err != nil {
 		t.Errorf("mark: %v", err)
 	}
+	histories := archive.New(clients, log, "default")
+	for place := range histories.Places() {
+		if err := histories.Save(ctx, place, map[fleet.Key][]byte{app: {1}}); err != nil {
+			t.Errorf("keep a history: %v", err)
+		}
+	}
 	reader, err := cluster.NewMetricsReader(clients, log, namespaces{"ns"}, namespaces{}, instruments)
 	if err != nil {
 		t.Fatal(err)
@@ -369,6 +377,7 @@ var watched = []string{
 	"/configmaps/load-balancer-settings watch", "/configmaps/nemesis-ca watch", "/configmaps/nemesis-ca patch", "/configmaps/nemesis-ca delete",
 	"/secrets/nemesis-ca-key watch", "/secrets/nemesis-ca-key patch", "/secrets/nemesis-ca-key update",
 	"autoscaler-group.autoscaler/customautoscalers get", "autoscaler-group.autoscaler/customautoscalers/status patch",
+	"/configmaps/history-15 get",
 }
 
 func TestRights_AreThoseThatTheControllerUses(t *testing.T) {
@@ -401,6 +410,18 @@ func TestRights_OfTheWebhookAreThoseThatItUses(t *testing.T) {
 	}
 }
 
+func TestRights_OfNotificationsAreThoseThatTheyUse(t *testing.T) {
+	given, always := granted(t, noticesRole), granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml")
+	used := everything(t, func(s *Settings) { s.Shards, s.NotificationNetworks = 1, "public" }, slices.Sorted(maps.Keys(given))...)
+	maps.DeleteFunc(used, func(right string, _ bool) bool { return always[right] })
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+		t.Errorf("rights of notifications (-used +given):\n%s", diff)
+	}
+}
+
+// numbered are objects of which there are several.
+var numbered = regexp.MustCompile(`-[0-9]+$`)
+
 var row = regexp.MustCompile("(?m)^\\| `([^`]*)` \\| `([a-z/]+)` \\| ([a-z, ]+) \\| .+ \\| `([a-z/.]+)` \\|$")
 
 func TestRights_EachStandsInTheTable(t *testing.T) {
@@ -418,11 +439,11 @@ func TestRights_EachStandsInTheTable(t *testing.T) {
 		}
 	}
 	given := map[string]bool{}
-	for right := range granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole) {
+	for right := range granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole, noticesRole) {
 		of, verb, _ := strings.Cut(right, " ")
 		if parts := strings.Split(of, "/"); len(parts) == 3 && slices.Contains(byName, parts[1]) {
 			of = parts[0] + "/" + parts[1]
-			if !strings.Contains(string(content), "of `"+parts[2]+"` alone") {
+			if !strings.Contains(string(content), "of `"+numbered.ReplaceAllString(parts[2], "-N")+"` alone") {
 				t.Errorf("the table does not say that %s are given of %s alone", parts[1], parts[2])
 			}
 		}

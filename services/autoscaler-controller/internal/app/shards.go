@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/chronicle"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/election"
@@ -17,6 +18,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
@@ -26,6 +28,9 @@ type part struct {
 	loop    *control.Loop
 	metrics *cluster.MetricsReader
 	epoch   string
+
+	news      *news.Board
+	chronicle *chronicle.Chronicle
 }
 
 // parts are all shards' parts. What comes from the cluster is told to the one that it is for, by its
@@ -172,11 +177,11 @@ func (e elections) of(i int) *election.Elector {
 // Run takes part until ctx ends.
 func (e elections) Run(ctx context.Context, p parts) error {
 	if e.shards == nil {
-		return e.single.Run(ctx, p[0].loop.Lead)
+		return e.single.Run(ctx, p[0].Lead)
 	}
 	leads := make([]func(context.Context), len(p))
-	for i, one := range p {
-		leads[i] = one.loop.Lead
+	for i := range p {
+		leads[i] = p[i].Lead
 	}
 	return e.shards.Run(ctx, leads)
 }
@@ -203,6 +208,9 @@ func newAPI(o httpapi.Options, p parts, e elections, i *instruments) (http.Handl
 	for at, one := range p {
 		each[at] = httpapi.Shard{
 			Fleet: one.fleet, Control: one.loop, Leadership: e.of(at), Traffic: ingest.NewTraffic(one.loop, i, one.epoch), Metrics: pushed,
+		}
+		if one.chronicle != nil {
+			each[at].News, each[at].History = one.news, one.chronicle
 		}
 	}
 	if e.shards == nil {

@@ -227,3 +227,25 @@ func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
 		}
 	}
 }
+
+// teller writes down what is told to people who are not looking.
+type teller []fleet.News
+
+func (t *teller) Tell(_ fleet.Autoscaler, e fleet.Event) { *t = append(*t, e.News) }
+
+func TestRecorder_TellsTheNewsOfEvents(t *testing.T) {
+	r, _, _ := recorderOf(t, object("ca", 1, target("app", "/app")))
+	events, news := &told{}, &teller{}
+	r.events, r.news = events, news
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	slept, woken := fleet.News{Kind: fleet.Slept, Deployment: "app"}, fleet.News{Kind: fleet.Woken, Deployment: "app"}
+	r.Event(a, fleet.Event{Reason: "Held"})
+	r.Event(a, fleet.Event{Reason: "Settled", News: slept})
+	r.Event(a, fleet.Event{News: woken}) // news alone is no event
+	if diff := cmp.Diff(teller{slept, woken}, *news); diff != "" {
+		t.Errorf("news (-want +got):\n%s", diff)
+	}
+	if len(*events) != 2 {
+		t.Errorf("%d events, want 2", len(*events))
+	}
+}

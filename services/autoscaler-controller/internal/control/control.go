@@ -51,6 +51,7 @@ type Options struct {
 	Recorder Recorder
 	Observer Observer
 	Log      *slog.Logger
+	Changes  Changes       // nil: nobody follows
 	Epoch    string        // names this life of the process in decision ids
 	Missing  func() string // what the picture of the cluster still lacks; "" is whole
 	// Queues measures the queues; nil: nobody does.
@@ -75,6 +76,8 @@ type Loop struct {
 	serial   atomic.Uint64
 
 	backingOff atomic.Int64 // applications whose last scaling or marking failed
+	slow       atomic.Int64 // whose start takes too long
+	contested  atomic.Int64 // whose count somebody sets back again and again
 	terms      terms
 	expiry     expiry
 
@@ -86,6 +89,9 @@ type Loop struct {
 // New makes a loop.
 func New(o Options) *Loop {
 	pending := newPending()
+	if o.Changes == nil {
+		o.Changes = unwatched{}
+	}
 	return &Loop{
 		Options: o, applies: newSlots(), pending: pending,
 		work:     newQueue[fleet.Key]("decisions", o.Queues, nil),
@@ -148,6 +154,7 @@ func (l *Loop) Observe(o fleet.Observation) {
 		o.Slept = l.leftWith(o.Key)
 	}
 	if l.Fleet.Observe(o, time.Now()) {
+		l.Changes.Changed(o.Key, true)
 		l.heard(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
 	}
@@ -159,6 +166,7 @@ func (l *Loop) Forget(k fleet.Key) {
 		l.orphan(view)
 	}
 	l.Fleet.Forget(k)
+	l.Changes.Removed(k)
 	l.mu.Lock()
 	m := l.apps[k]
 	delete(l.apps, k)
@@ -167,13 +175,14 @@ func (l *Loop) Forget(k fleet.Key) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.gone = true
-		l.failing(m, false)
+		l.uncount(m)
 	}
 }
 
 // Report takes a load balancer's report.
 func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	touched, verdict := l.Fleet.Report(r, time.Now())
+	l.reported(r, verdict)
 	for _, k := range touched {
 		l.heard(k)
 		l.wakeMates(k)
@@ -182,6 +191,18 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 		l.expire()
 	}
 	return verdict
+}
+
+// reported has those follow what was reported of who does: more than what decisions go by.
+func (l *Loop) reported(r fleet.Report, verdict fleet.Verdict) {
+	if verdict != fleet.Taken {
+		return
+	}
+	for i := range r.Applications {
+		if t := &r.Applications[i]; l.Fleet.Knows(t.Key) {
+			l.Changes.Changed(t.Key, len(t.WakeUps) > 0)
+		}
+	}
 }
 
 // Alive takes the names of the load balancers whose pod runs and is ready.

@@ -35,6 +35,23 @@ type Recorder interface {
 	Restored(k fleet.Key, e fleet.Event)
 }
 
+// Changes takes note of what is not as it was, for those who follow it. Its methods do not wait.
+type Changes interface {
+	// Changed: an application is. It is urgent when people wait for it, and not when it is traffic alone.
+	Changed(k fleet.Key, urgent bool)
+	// Removed: there is no such application any more.
+	Removed(k fleet.Key)
+	// Decided: a decision was recorded.
+	Decided(r fleet.Record)
+}
+
+// unwatched is that nobody follows.
+type unwatched struct{}
+
+func (unwatched) Changed(fleet.Key, bool) {}
+func (unwatched) Removed(fleet.Key)       {}
+func (unwatched) Decided(fleet.Record)    {}
+
 // Observer measures. Its methods do not wait.
 type Observer interface {
 	// Deciding begins the span of a decision that does something; end ends it. traceID is "" when

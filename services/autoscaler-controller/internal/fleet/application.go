@@ -40,6 +40,7 @@ type application struct {
 	learned   learned                 //
 	worked    time.Time               // the last time that a sidecar said that a pod has something to do
 	waiting   time.Time               // since when requests are reported to wait; zero: none is
+	arrived   float64                 // requests that came while somebody looked, over all load balancers
 }
 
 // lock locks the application with a key; nil: there is none.

@@ -18,6 +18,7 @@ func (a *application) firstFlow(b *balancer, t *Traffic, now time.Time) flow {
 	l := newFlow(later(b.since, a.firstSeen), b.last)
 	l.summed = t.Summed
 	l.advance(l.sumsOf(t, now), t.Summed, now)
+	l.began = l.last.arrivals
 	return l
 }
 

@@ -33,6 +33,7 @@ type flow struct {
 	at      time.Time // until when it was told
 	last    sums      // until then
 	summed  bool      // last are sums that the balancer told, else they were made of what it saw each time
+	began   float64   // arrivals that the first report told, and that are known to be new
 	windows [len(windows)]average
 }
 
@@ -79,6 +80,15 @@ func (f *flow) advance(s sums, summed bool, now time.Time) {
 		f.windows[i] = f.windows[i].advanced(rate, span, w)
 	}
 	f.knows(s, summed, now)
+}
+
+// arrivedSince is how many requests came since the flow was as it was before. Where it began to be counted
+// anew nobody knows.
+func (f *flow) arrivedSince(before *flow) float64 {
+	if f.summed != before.summed {
+		return 0
+	}
+	return max(f.last.arrivals-before.last.arrivals, 0)
 }
 
 // quiet notes that nothing came until a moment.

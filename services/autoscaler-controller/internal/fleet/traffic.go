@@ -241,12 +241,15 @@ func (a *application) report(b *balancer, t *Traffic, now time.Time) {
 	r, known := a.traffic[b]
 	if !known {
 		r = &reported{flow: a.firstFlow(b, t, now)}
+		a.arrived += r.flow.began
 		if a.traffic == nil {
 			a.traffic = map[*balancer]*reported{}
 		}
 		a.traffic[b] = r
 	} else {
+		before := r.flow
 		r.flow.advance(r.flow.sumsOf(t, now), t.Summed, now)
+		a.arrived += r.flow.arrivedSince(&before)
 	}
 	if t.LastActivity.After(now) || t.busy() || r.busy() || known && t.Requests > r.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off

@@ -54,7 +54,7 @@ func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition)
 		MinReplicas: v.Spec.MinReplicas, MaxReplicas: v.Spec.MaxReplicas, IdleTime: wholeSeconds(v.Spec.IdleTime),
 		ExpectedStartSeconds: seconds(v.ExpectedStart), LastActivityTime: moment(v.LastActivity),
 		Pods: make([]autoscaler.Pod, len(v.Pods)), Traffic: traffic(v.Traffic),
-		Conditions: make([]autoscaler.Condition, len(conditions)), LastWakeUp: wakeUp(v.WakeUp),
+		Conditions: make([]autoscaler.Condition, len(conditions)), LastWakeUp: wakeUp(v.WakeUp), Blocked: blocked(v.Blocked),
 	}
 	if v.SleepsIn >= 0 {
 		in := v.SleepsIn.Seconds()

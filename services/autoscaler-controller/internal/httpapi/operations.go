@@ -117,14 +117,10 @@ func (a *api) ListApplications(ctx context.Context, in autoscaler.ListApplicatio
 
 // GetApplication shows one application.
 func (a *api) GetApplication(ctx context.Context, in autoscaler.GetApplicationRequestObject) (autoscaler.GetApplicationResponseObject, error) {
-	seen, err := a.seen(ctx, in.Namespace, nil)
+	k, err := a.named(ctx, in.Namespace, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	if seen != nil && !seen[in.Namespace] {
-		return nil, fault.New(fault.Forbidden, "you do not see the namespace %s", in.Namespace)
-	}
-	k := fleet.Key{Namespace: in.Namespace, Deployment: in.Name}
 	shown, ok := a.show(k)
 	if !ok {
 		return nil, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s; %s", k, a.known(in.Namespace))
@@ -156,7 +152,11 @@ func (a *api) show(k fleet.Key) (autoscaler.Application, bool) {
 
 func (a *api) shown(v fleet.View) autoscaler.Application {
 	last, conditions := a.Control.Insight(v.Observation.Key)
-	return application(v, last, conditions)
+	out := application(v, last, conditions)
+	if s, known := a.History.Savings(v.Observation.Key); known {
+		out.Savings = saved(s)
+	}
+	return out
 }
 
 // ListDecisions shows the last decisions.

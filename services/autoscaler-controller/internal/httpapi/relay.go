@@ -64,8 +64,8 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
-	if r.URL.Path == routesPath && r.Method == http.MethodGet {
-		if err := l.relayRoutes(w, r, leader, changed); err != nil && r.Context().Err() == nil {
+	if r.Method == http.MethodGet && (r.URL.Path == routesPath || r.URL.Path == eventsPath) {
+		if err := l.relayStream(w, r, leader, changed); err != nil && r.Context().Err() == nil {
 			l.fail(r.Context(), leader, err)
 			l.next.ServeHTTP(w, r)
 		}

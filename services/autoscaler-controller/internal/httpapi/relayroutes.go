@@ -22,9 +22,9 @@ func passesStreams(r *http.Request) bool {
 	return by == "" || by == relaysStreams
 }
 
-// relayRoutes passes the leader's routes on as they come, be they a stream or the answer to a long poll.
+// relayStream passes the leader's routes or events on as they come, be they a stream or the answer to a long poll.
 // An error is that of an answer that has not begun.
-func (l *relay) relayRoutes(w http.ResponseWriter, r *http.Request, leader string, changed <-chan struct{}) error {
+func (l *relay) relayStream(w http.ResponseWriter, r *http.Request, leader string, changed <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	patience := time.AfterFunc(pollTimeout, cancel)

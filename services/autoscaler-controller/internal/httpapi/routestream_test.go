@@ -33,13 +33,20 @@ type stream struct {
 // open asks a handler for a stream of the routes, over a connection.
 func open(t *testing.T, h http.Handler, query string, header ...string) *stream {
 	t.Helper()
+	answer := opened(t, h, "/v1/routes"+query, header...)
+	return &stream{t: t, answer: answer, lines: bufio.NewReader(answer.Body)}
+}
+
+// opened is an answer over a connection, which is closed with the test.
+func opened(t *testing.T, h http.Handler, target string, header ...string) *http.Response {
+	t.Helper()
 	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := httptest.NewUnstartedServer(h)
 	_ = server.Listener.Close()
 	server.Listener = network
 	server.Start()
 	transport := &http.Transport{DialContext: network.dial}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+leaderAddress+"/v1/routes"+query, http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+leaderAddress+target, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +63,7 @@ func open(t *testing.T, h http.Handler, query string, header ...string) *stream 
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return &stream{t: t, answer: answer, lines: bufio.NewReader(answer.Body)}
+	return answer
 }
 
 // next reads one line; false: the stream is over.

@@ -27,6 +27,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -94,6 +95,7 @@ type Meter interface {
 	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
 	Watching(change int)   // watches that are open
+	Following(change int)  // streams of events that are open
 	WatchEnded(end string) // one of WatchEnds
 }
 
@@ -103,6 +105,8 @@ type Options struct {
 	Control    Control
 	Traffic    Traffic
 	Metrics    Metrics
+	News       News    // nil: nothing is told of
+	History    History // nil: none is kept
 	Objects    Objects
 	Settings   Settings
 	Leadership Leadership
@@ -164,6 +168,12 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.News == nil {
+		o.News = news.New("none")
+	}
+	if o.History == nil {
+		o.History = noHistory{}
+	}
 	api := &api{Options: o, codec: codec}
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
@@ -214,6 +224,8 @@ type api struct {
 	Options
 	codec   *SettingsCodec
 	watches watches
+	streams streams
+	told    told
 	words   words
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -37,6 +38,8 @@ var (
 // parts are fakes for all but the fleet.
 type parts struct {
 	fleet     *fleet.Fleet
+	board     *news.Board
+	history   History // nil: none
 	calls     []scaling.Call
 	started   fleet.Started
 	err       error
@@ -130,6 +133,7 @@ func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed 
 func (p *parts) Polling(change int)                { p.polls <- change }
 func (p *parts) RelayFailed(shard string)          { p.failed++; p.failedOf = append(p.failedOf, shard) }
 func (p *parts) Watching(change int)               { p.open.Add(int64(change)) }
+func (p *parts) Following(change int)              { p.open.Add(int64(change)) }
 func (p *parts) WatchEnded(end string)             { p.ended <- end }
 func (p *parts) Watch(r *http.Request) (*http.Response, error) {
 	if p.watch == nil {
@@ -148,7 +152,7 @@ func (p *parts) SubmitBatch([]byte, access.Caller) (autoscaler.PodMetricsBatchRe
 
 func newParts() *parts {
 	p := &parts{
-		fleet: fleet.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
+		fleet: fleet.New("e"), board: news.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
 		records: []fleet.Record{{
 			ID: "e-1", Key: key, Time: long, Applied: true,
 			Decision: scaling.Decision{To: 1, Trigger: scaling.StartCall, Summary: "0 → 1: 1 request waits", Reasons: []scaling.Reason{
@@ -179,7 +183,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 		p.objects = p
 	}
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, News: p.board, History: p.history, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {

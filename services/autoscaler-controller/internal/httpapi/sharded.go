@@ -53,11 +53,14 @@ type Shard struct {
 	Traffic    Traffic
 	Metrics    Metrics
 	Leadership Leadership
+	News       News
+	History    History
 }
 
 // With are the options with what a shard has.
 func (o Options) With(s Shard) Options {
 	o.Fleet, o.Control, o.Traffic, o.Metrics, o.Leadership = s.Fleet, s.Control, s.Traffic, s.Metrics, s.Leadership
+	o.News, o.History = s.News, s.History
 	return o
 }
 
@@ -176,6 +179,8 @@ func (s *sharded) route(w http.ResponseWriter, r *http.Request) {
 		s.divided(w, r, s.push)
 	case r.Method == http.MethodGet && r.URL.Path == routesPath:
 		s.routes(w, r)
+	case r.Method == http.MethodGet && r.URL.Path == eventsPath:
+		s.events(w, r)
 	case r.Method == http.MethodGet && len(parts) == 2 && lists[parts[1]] != nil:
 		s.list(w, r, lists[parts[1]])
 	case len(parts) > 2 && parts[0] == "v1" && (parts[1] == "namespaces" || parts[1] == "applications"):

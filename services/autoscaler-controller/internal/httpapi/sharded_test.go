@@ -83,7 +83,7 @@ func front(t *testing.T, list []*desk, elsewhere *parts) http.Handler {
 	t.Helper()
 	each := make([]Shard, len(list))
 	for i, d := range list {
-		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d}
+		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d, News: d.board, History: d.history}
 	}
 	h, err := NewSharded(Options{
 		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
@@ -350,7 +350,7 @@ func shortFront(t *testing.T, list []*desk, elsewhere *parts, e *eager) http.Han
 	t.Helper()
 	each := make([]Shard, len(list))
 	for i, d := range list {
-		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d}
+		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d, News: d.board, History: d.history}
 	}
 	h, err := NewSharded(Options{
 		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),

@@ -1,0 +1,119 @@
+// Charts of a history: uPlot does the drawing, this the dressing. What is drawn is in a table too, for who does not see it.
+import { useEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import type { Decision, Ring } from "./api";
+
+export interface Line {
+  label: string;
+  of: (number | null)[];
+  color: string; // a custom property of the style sheet
+  stepped?: boolean;
+  fill?: boolean;
+}
+
+// unseen puts a gap where nobody looked.
+export function unseen(ring: Ring, of: number[]): (number | null)[] {
+  return of.map((v, i) => (ring.observed[i] === 0 ? null : v));
+}
+
+export function times(ring: Ring): number[] {
+  const start = Date.parse(ring.start) / 1000;
+  return ring.arrivals.map((_, i) => start + i * ring.slotSeconds);
+}
+
+// moment is a place on the axis of time, as finely as its places are apart.
+function moment(t: number, before: number | undefined, apart: number): string {
+  const d = new Date(t * 1000);
+  const two = (n: number) => n.toString().padStart(2, "0");
+  const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+  if (apart >= 86400) return day;
+  const time = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;
+  const turned = before !== undefined && new Date(before * 1000).getDate() !== d.getDate();
+  return turned ? `${day}\n${time}` : time;
+}
+
+// useDark is whether the page is dark now: a canvas has to be drawn anew when that changes.
+function useDark(): boolean {
+  const [dark, set] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  useEffect(() => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    const told = () => set(query.matches);
+    query.addEventListener("change", told);
+    return () => query.removeEventListener("change", told);
+  }, []);
+  return dark;
+}
+
+export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
+  label: string; xs: number[]; lines: Line[]; marks: Decision[]; height: number; onMark?: (d: Decision) => void; sync: string;
+}) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const drawn = useRef(marks);
+  drawn.current = marks;
+  const dark = useDark();
+  const shape = lines.map((l) => l.label).join();
+  useEffect(() => {
+    const at = place.current!;
+    const color = (name: string) => { // as the canvas takes it: a property alone would come back as it was written
+      at.style.color = `var(${name})`;
+      const said = getComputedStyle(at).color;
+      at.style.color = "";
+      return said;
+    };
+    const faint = (name: string) => color(name).replace(/^rgb\((.*)\)$/, "rgba($1, 0.14)");
+    const axis = { stroke: color("--quiet"), grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 }, font: "12px system-ui" };
+    const steps = uPlot.paths.stepped!({ align: 1 });
+    const chart = new uPlot({
+      width: at.clientWidth || 600, height, cursor: { sync: { key: sync }, y: false }, legend: { live: true }, padding: [8, 8, 0, 0],
+      scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      axes: [{ ...axis, size: 32, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
+      series: [{ value: (_u: uPlot, t: number | null) => (t === null ? "–" : new Date(t * 1000).toLocaleString(undefined, { hour12: false })) }, ...lines.map((l) => ({
+        label: l.label, stroke: color(l.color), width: 2, points: { show: false }, spanGaps: false,
+        fill: l.fill ? faint(l.color) : undefined, paths: l.stepped ? steps : undefined, value: (_u: uPlot, v: number | null) => (v === null ? "–" : String(v)),
+      }))],
+      hooks: {
+        draw: [(u) => {
+          const { ctx, bbox } = u;
+          ctx.save();
+          for (const d of drawn.current) {
+            const x = u.valToPos(Date.parse(d.time) / 1000, "x", true);
+            if (x < bbox.left || x > bbox.left + bbox.width) continue;
+            ctx.strokeStyle = ctx.fillStyle = color(d.result === "failed" ? "--bad" : d.result === "held" ? "--warn" : "--mark");
+            ctx.lineWidth = devicePixelRatio;
+            ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+            ctx.beginPath();
+            ctx.moveTo(x, bbox.top);
+            ctx.lineTo(x, bbox.top + bbox.height);
+            ctx.stroke();
+            ctx.beginPath();
+            ctx.arc(x, bbox.top + 4 * devicePixelRatio, 4 * devicePixelRatio, 0, 2 * Math.PI);
+            ctx.fill();
+          }
+          ctx.restore();
+        }],
+      },
+    }, [xs, ...lines.map((l) => l.of)] as uPlot.AlignedData, at);
+    plot.current = chart;
+    const click = (e: MouseEvent) => {
+      if (!onMark) return;
+      const x = e.clientX - chart.over.getBoundingClientRect().left;
+      const near = drawn.current.map((d) => ({ d, off: Math.abs(chart.valToPos(Date.parse(d.time) / 1000, "x") - x) })).sort((a, b) => a.off - b.off)[0];
+      if (near && near.off < 12) onMark(near.d);
+    };
+    chart.over.addEventListener("click", click);
+    const watch = new ResizeObserver(() => chart.setSize({ width: at.clientWidth, height }));
+    watch.observe(at);
+    return () => {
+      watch.disconnect();
+      chart.destroy();
+      plot.current = null;
+    };
+  }, [shape, height, dark]);
+  useEffect(() => {
+    plot.current?.setData([xs, ...lines.map((l) => l.of)] as uPlot.AlignedData);
+  }, [xs, lines]);
+  useEffect(() => plot.current?.redraw(false), [marks]);
+  const newest = lines.map((l) => `${l.label}: at most ${Math.max(0, ...l.of.map((v) => v ?? 0))}`).join(", ");
+  return <figure class="chart"><figcaption>{label}</figcaption><div ref={place} role="img" aria-label={`${label}. ${newest}.`} /></figure>;
+}

@@ -1,0 +1,133 @@
+// What is known of the applications, and how a row of them is made, sorted and chosen. Pure.
+import type { Application, ApplicationChange, Decision, Savings } from "./api";
+
+export interface Row {
+  key: string;
+  namespace: string;
+  deployment: string;
+  autoscaler: string;
+  state: ApplicationChange["state"];
+  mode: ApplicationChange["mode"];
+  replicas: number;
+  ready: number;
+  max: number;
+  inFlight: number;
+  waiting: number;
+  start?: number; // learned, in seconds
+  blocked: boolean;
+  failed: boolean; // the last decision was
+  wakeUp?: { outcome: string; seconds?: number };
+  savings?: Savings;
+  seenAt: number; // when the savings were read
+}
+
+export function keyOf(of: { namespace: string; deployment: string }): string {
+  return `${of.namespace}/${of.deployment}`;
+}
+
+export function rowOf(a: Application, now: number): Row {
+  const first = a.lastWakeUp?.phases.find((p) => p.phase === "FirstByte");
+  return {
+    key: keyOf(a), namespace: a.namespace, deployment: a.deployment, autoscaler: a.autoscaler, state: a.state, mode: a.mode ?? "Active",
+    replicas: a.replicas, ready: a.readyReplicas, max: a.maxReplicas, inFlight: a.traffic.inFlight, waiting: a.traffic.waiting,
+    start: a.expectedStartSeconds, blocked: a.blocked !== undefined || a.conditions.some(troubles), failed: a.lastDecision?.result === "failed",
+    wakeUp: a.lastWakeUp && { outcome: a.lastWakeUp.outcome, seconds: first && first.sinceArrivalMs / 1000 },
+    savings: a.savings, seenAt: now,
+  };
+}
+
+// troubles tells of a condition whether people should look at it.
+function troubles(c: { type: string; status: string; reason?: string }): boolean {
+  if (c.type === "AbleToScale") return c.status === "False" && ["Contested", "Conflict", "ScaleFailed", "DeploymentMissing"].includes(c.reason ?? "");
+  return (c.type === "TargetFound" && c.status === "False") || (c.type === "Contested" && c.status === "True");
+}
+
+export function changed(row: Row | undefined, c: ApplicationChange, now: number): Row {
+  return {
+    key: keyOf(c), namespace: c.namespace, deployment: c.deployment, autoscaler: c.autoscaler, state: c.state, mode: c.mode,
+    replicas: c.replicas, ready: c.readyReplicas, max: c.maxReplicas, inFlight: c.inFlight, waiting: c.waiting,
+    start: c.expectedStartSeconds, blocked: c.blocked ?? false, failed: row?.failed ?? false,
+    wakeUp: c.wakeUpOutcome ? { outcome: c.wakeUpOutcome, seconds: c.wakeUpSeconds } : undefined,
+    savings: row?.savings, seenAt: row?.seenAt ?? now,
+  };
+}
+
+export function decided(row: Row, d: Decision): Row {
+  return { ...row, failed: d.result === "failed" };
+}
+
+// attention is why people should look at a row, the gravest first; "" is nothing.
+export function attention(r: Row): string {
+  if (r.blocked) return r.state === "Waking" || r.waiting > 0 ? "cannot start" : "needs a look";
+  if (r.failed) return "scaling failed";
+  if (r.state === "Unknown") return "no Deployment";
+  if (r.waiting > 0) return r.state === "Waking" ? "waking, requests wait" : "requests wait";
+  return "";
+}
+
+const order = ["cannot start", "needs a look", "scaling failed", "no Deployment", "waking, requests wait", "requests wait"];
+const states = ["Waking", "FallingAsleep", "Awake", "Asleep", "Unknown"];
+
+export type Sorting = "attention" | "name" | "state" | "replicas" | "waiting" | "start" | "idle" | "saved";
+
+function rank(r: Row): number {
+  const at = order.indexOf(attention(r));
+  return at < 0 ? order.length + states.indexOf(r.state) : at;
+}
+
+export function idle(r: Row): number {
+  return r.savings && r.savings.observedSeconds > 0 ? r.savings.asleepSeconds / r.savings.observedSeconds : -1;
+}
+
+// saved is what sleeping saved against staying at the maximum, until now: what sleeps goes on saving.
+export function saved(r: Row, now: number): number {
+  if (!r.savings) return 0;
+  const since = Math.max(0, (now - r.seenAt) / 1000);
+  return r.savings.savedAgainstMaximum + since * Math.max(0, r.max - r.replicas);
+}
+
+const byKey = (a: Row, b: Row) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+export function sorted(rows: Row[], by: Sorting, descending: boolean, now: number): Row[] {
+  const value: Record<Sorting, (r: Row) => number> = {
+    attention: rank, name: () => 0, state: (r) => states.indexOf(r.state), replicas: (r) => -r.replicas, waiting: (r) => -r.waiting,
+    start: (r) => -(r.start ?? -1), idle: (r) => -idle(r), saved: (r) => -saved(r, now),
+  };
+  const of = value[by];
+  const ranked = rows.map((row) => ({ row, at: of(row) }));
+  ranked.sort((a, b) => a.at - b.at || byKey(a.row, b.row));
+  const out = ranked.map((r) => r.row);
+  return descending ? out.reverse() : out;
+}
+
+export function chosen(rows: Iterable<Row>, text: string, state: string): Row[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const out: Row[] = [];
+  for (const r of rows) {
+    if (state === "attention" ? attention(r) === "" : state !== "" && r.state !== state) continue;
+    if (words.every((w) => r.key.includes(w) || r.autoscaler.includes(w))) out.push(r);
+  }
+  return out;
+}
+
+export interface Sum {
+  all: number;
+  byState: Record<string, number>;
+  attention: number;
+  waiting: number;
+  saved: number;
+  pods: number;
+}
+
+export function sum(rows: Iterable<Row>, now: number): Sum {
+  const s: Sum = { all: 0, byState: {}, attention: 0, waiting: 0, saved: 0, pods: 0 };
+  for (const r of rows) {
+    s.all++;
+    s.byState[r.state] = (s.byState[r.state] ?? 0) + 1;
+    if (attention(r) !== "") s.attention++;
+    s.waiting += r.waiting;
+    s.pods += r.replicas;
+    s.saved += saved(r, now);
+  }
+  return s;
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from "vitest";
+import type { Application, ApplicationChange } from "./api";
+import { roots } from "./api";
+import { attention, changed, chosen, idle, rowOf, saved, sorted, sum, type Row } from "./fleet";
+import { placeOf, to } from "./route";
+import { Parser } from "./sse";
+import { bars } from "./views/wakeup";
+import { ago, count, duration, podTime, share, spaced } from "./words";
+
+const change = (more: Partial<ApplicationChange> = {}): ApplicationChange => ({
+  namespace: "shop", deployment: "cart", autoscaler: "cart", state: "Asleep", mode: "Active", replicas: 0, readyReplicas: 0, minReplicas: 0, maxReplicas: 3,
+  inFlight: 0, streaming: 0, waiting: 0, requests: 0, failures: 0, ...more,
+});
+const row = (more: Partial<ApplicationChange> = {}): Row => changed(undefined, change(more), 0);
+
+describe("the stream of events", () => {
+  const stream = 'retry: 1000\n: here\nid: e.1.1\n\nevent: decision\ndata: {"id":"1"}\n\nid: e.3.1\nevent: application\ndata: {"a":1}\n\n';
+  it("is the same however it is cut into pieces", () => {
+    for (let size = 1; size <= stream.length; size++) {
+      const p = new Parser();
+      const got = [];
+      for (let i = 0; i < stream.length; i += size) got.push(...p.push(stream.slice(i, i + size)));
+      expect(got).toEqual([{ name: "decision", data: '{"id":"1"}' }, { name: "application", data: '{"a":1}' }]);
+      expect(p.lastId).toBe("e.3.1");
+    }
+  });
+  it("goes on from the last event that was whole", () => {
+    const p = new Parser();
+    p.push("id: e.1.1\n\nid: e.2.1\nevent: application\ndata: {");
+    p.cut();
+    expect(p.lastId).toBe("e.1.1");
+    expect(p.push('event: removed\r\ndata: {"a":1}\r\n\r\n')).toEqual([{ name: "removed", data: '{"a":1}' }]);
+    expect(p.push("data: a\ndata: b\n\n")).toEqual([{ name: "message", data: "a\nb" }]);
+  });
+});
+
+describe("where the API is", () => {
+  it.each([
+    ["https://c:8080/console/", "https://c:8080/", null],
+    ["https://c:8080/console/index.html", "https://c:8080/", null],
+    [
+      "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/",
+      "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/",
+      "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:load-balancer:8081/proxy/",
+    ],
+  ])("seen from %s", (page, controller, balancer) => expect(roots(page)).toEqual({ controller, balancer }));
+});
+
+describe("a row", () => {
+  it.each<[Partial<ApplicationChange>, string]>([
+    [{}, ""], [{ state: "Awake" }, ""], [{ state: "Unknown" }, "no Deployment"], [{ state: "Waking", waiting: 2 }, "waking, requests wait"],
+    [{ state: "Awake", waiting: 2 }, "requests wait"], [{ state: "Waking", blocked: true }, "cannot start"], [{ blocked: true }, "needs a look"],
+  ])("%j needs: %s", (more, want) => expect(attention(row(more))).toBe(want));
+  it("takes what is listed", () => {
+    const a = { ...change({ state: "Awake", replicas: 2 }), readyReplicas: 1, idleTime: 1, pods: [], traffic: { inFlight: 3, waiting: 1 }, conditions: [{ type: "Contested", status: "True" }], lastDecision: { result: "failed" } } as unknown as Application;
+    expect(rowOf(a, 7)).toMatchObject({ key: "shop/cart", ready: 1, inFlight: 3, waiting: 1, blocked: true, failed: true, seenAt: 7 });
+  });
+  it("keeps what an event does not say", () => {
+    const before = { ...row(), savings: { observedSeconds: 100, asleepSeconds: 25, savedAgainstMaximum: 50 } as Row["savings"], failed: true };
+    const after = changed(before, change({ state: "Awake", replicas: 1 }), 1000);
+    expect(after).toMatchObject({ failed: true, state: "Awake" });
+    expect(idle(after)).toBe(0.25);
+    expect(saved(after, 10_000)).toBe(50 + 10 * 2);
+    expect(idle(row())).toBe(-1);
+  });
+});
+
+describe("the fleet", () => {
+  const rows = [row({ deployment: "a" }), row({ deployment: "b", state: "Awake", replicas: 3 }), row({ deployment: "c", waiting: 9, state: "Waking" }), row({ deployment: "d", blocked: true })];
+  const names = (list: Row[]) => list.map((r) => r.deployment).join("");
+  it("has first what needs attention", () => {
+    expect(names(sorted(rows, "attention", false, 0))).toBe("dcba");
+    expect(names(sorted(rows, "name", true, 0))).toBe("dcba");
+    expect(names(sorted(rows, "replicas", false, 0))).toBe("bacd");
+    expect(names(sorted(rows, "waiting", false, 0))).toBe("cabd");
+  });
+  it("is chosen by words and by state", () => {
+    expect(names(chosen(rows, "shop b", ""))).toBe("b");
+    expect(names(chosen(rows, "", "attention"))).toBe("cd");
+    expect(names(chosen(rows, "", "Asleep"))).toBe("ad");
+    expect(chosen(rows, "nothing", "")).toEqual([]);
+  });
+  it("is summed up", () => expect(sum(rows, 0)).toMatchObject({ all: 4, attention: 2, waiting: 9, pods: 3, byState: { Asleep: 2, Awake: 1, Waking: 1 } }));
+  it("of ten thousand is sorted and chosen within a blink", () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => row({ deployment: `app-${i}`, waiting: i % 97, state: i % 3 ? "Asleep" : "Awake" }));
+    const began = performance.now();
+    expect(sorted(chosen(many, "app-9", ""), "waiting", false, 0).length).toBe(1111);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+});
+
+it("the phases of a wake-up are bars, one behind the other", () => {
+  const phase = (name: string, ms: number) => ({ phase: name, sinceArrivalMs: ms, at: "", seenBy: "load-balancer" });
+  const got = bars({ id: "x", arrivedAt: "", outcome: "Answered", phases: [phase("Arrival", 0), phase("Scaled", 8), phase("Ready", 900), phase("FirstGoodProbe", 850)] } as unknown as Parameters<typeof bars>[0]);
+  expect(got.map((b) => [b.phase, b.from, b.to])).toEqual([["Scaled", 0, 8], ["Ready", 8, 900], ["FirstGoodProbe", 900, 850]]);
+});
+
+it("places are told by the address", () => {
+  expect(placeOf("")).toMatchObject({ view: "fleet", parts: [] });
+  expect(placeOf(to("app", "a/b", "c d"))).toMatchObject({ view: "app", parts: ["a/b", "c d"] });
+  expect(placeOf("#/fleet?q=x%20y").query.get("q")).toBe("x y");
+});
+
+it("things are said shortly", () => {
+  expect([0, 0.004, 0.9, 1.26, 59, 100, 600, 9000, 300_000].map(duration)).toEqual(["0 s", "4 ms", "900 ms", "1.3 s", "59 s", "100 s", "10 min", "3 h", "3 d"]);
+  expect([120, 5400, 3_600_000].map(podTime)).toEqual(["2 pod-min", "1.5 pod-h", "42 pod-d"]);
+  expect([count(1234567), share(1, 3), share(1, 0), spaced("FallingAsleep"), ago(undefined, 0), ago("1970-01-01T00:00:00Z", 5000)]).toEqual(["1 234 567", "33 %", "–", "Falling asleep", "–", "5 s ago"]);
+});

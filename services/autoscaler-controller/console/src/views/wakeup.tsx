@@ -1,0 +1,98 @@
+// Wake-up: where the seconds of the last one went, beside how long starts took before.
+import { get, path, type Schemas, type WakeUp as One } from "../api";
+import { Command, Empty, Trouble, useLoad } from "../parts";
+import { to } from "../route";
+import { useStore } from "../store";
+import { clock, duration, spaced } from "../words";
+import { useApplication } from "./application";
+
+const meaning: Record<string, string> = {
+  Arrival: "the first request arrived", StartCall: "the load balancer asked for a pod", Scaled: "the Deployment was scaled", PodCreated: "Kubernetes made the pod",
+  Scheduled: "it has a node", ContainerStarted: "its containers run", FirstGoodProbe: "the load balancer's check was good", Ready: "Kubernetes calls it ready", FirstByte: "the first byte of the answer",
+};
+
+export interface Bar { phase: string; from: number; to: number; what: string; seenBy: string }
+
+// bars are the times between the phases, in milliseconds.
+export function bars(of: One): Bar[] {
+  const out: Bar[] = [];
+  let last = 0;
+  for (const p of of.phases) {
+    if (p.phase !== "Arrival") out.push({ phase: p.phase, from: last, to: p.sinceArrivalMs, what: meaning[p.phase] ?? "", seenBy: p.seenBy });
+    last = Math.max(last, p.sinceArrivalMs);
+  }
+  return out;
+}
+
+type Autoscaler = Schemas["CustomAutoscaler"];
+
+export function WakeUp({ ns, name }: { ns: string; name: string }) {
+  const { value: app, trouble } = useApplication(ns, name);
+  const scaler = useLoad<Autoscaler | undefined>(async (s) => (app ? get<Autoscaler>(path.autoscaler(ns, app.autoscaler), s) : undefined), [app?.autoscaler]);
+  if (!app) return trouble ? <Trouble text={trouble} /> : <p class="quiet" role="status">…</p>;
+  const target = scaler.value?.status?.targets?.find((t) => t.name === name);
+  const starts = (target?.learned?.startSeconds ?? []) as number[];
+  const one = app.lastWakeUp;
+  return (
+    <>
+      <header class="head"><div><p class="quiet"><a href={to("fleet")}>Fleet</a> / <a href={to("app", ns, name)}>{ns}/{name}</a></p><h1>Last wake-up</h1></div></header>
+      {!one ? (
+        <Empty title="It has not woken up since this controller leads"><p>When it sleeps, the next request wakes it: send one, and watch its phases here as they come.</p>{app.state !== "Asleep" && <p>It is {spaced(app.state).toLowerCase()} now; it sleeps after {duration(app.idleTime)} without traffic.</p>}</Empty>
+      ) : <Phases of={one} starts={starts} />}
+      <Starts of={starts} />
+      <Command line={`nemesis wakeups ${name} -n ${ns}`} />
+    </>
+  );
+}
+
+function Phases({ of, starts }: { of: One; starts: number[] }) {
+  const list = bars(of);
+  const end = Math.max(1, ...list.map((b) => b.to), ...starts.map((s) => s * 1000));
+  const total = of.phases.find((p) => p.phase === "FirstByte")?.sinceArrivalMs ?? list.at(-1)?.to ?? 0;
+  const longest = list.reduce<Bar | undefined>((a, b) => (!a || b.to - b.from > a.to - a.from ? b : a), undefined);
+  return (
+    <section aria-label="Phases">
+      <p class="lead">{of.outcome === "Pending" ? `${duration(total / 1000)} so far` : `${of.outcome} after ${duration(total / 1000)}`}{longest && longest.to > longest.from && <>; the longest part was {duration((longest.to - longest.from) / 1000)} until {longest.what}</>}.</p>
+      <p class="quiet">{clock(of.arrivedAt)}{of.waited ? `, ${of.waited} waited` : ""}{of.pod && <>, pod <code>{of.pod}</code></>}, trace <code>{of.id}</code></p>
+      <table class="phases">
+        <thead><tr><th scope="col">Until</th><th scope="col">took</th><th scope="col">since arrival</th><th scope="col"><span class="hidden">bar</span></th></tr></thead>
+        <tbody>{list.map((b) => (
+          <tr key={b.phase}>
+            <th scope="row" title={`seen by the ${b.seenBy}`}>{b.what}</th><td class="n">{duration(Math.max(0, b.to - b.from) / 1000)}</td><td class="n quiet">{duration(b.to / 1000)}</td>
+            <td class="lane" aria-hidden="true"><span class={`by-${b.seenBy}`} style={{ left: `${(100 * Math.min(b.from, b.to)) / end}%`, width: `${Math.max(0.4, (100 * Math.max(0, b.to - b.from)) / end)}%` }} /></td>
+          </tr>
+        ))}</tbody>
+      </table>
+    </section>
+  );
+}
+
+function Starts({ of }: { of: number[] }) {
+  if (of.length === 0) return <p class="quiet">How long starts take is not learned yet: that comes with the first one.</p>;
+  const ordered = [...of].sort((a, b) => a - b);
+  const median = ordered[Math.floor((ordered.length - 1) / 2)]!;
+  const most = ordered.at(-1)!;
+  return (
+    <section aria-label="Learned starts">
+      <h2>Starts before</h2>
+      <p>From the start call to ready, the last {of.length}: {duration(ordered[0]!)} to {duration(most)}, median {duration(median)}.</p>
+      <div class="strip" role="img" aria-label={`The last starts: ${of.map(duration).join(", ")}`}>{of.map((s, i) => <span key={i} style={{ height: `${Math.max(6, (100 * s) / most)}%` }} title={duration(s)} />)}</div>
+    </section>
+  );
+}
+
+// WakeUps are all applications that woke up, the newest known first.
+export function WakeUps() {
+  const store = useStore();
+  const rows = [...store.rows.values()].filter((r) => r.wakeUp).sort((a, b) => Number(b.wakeUp!.outcome === "Pending") - Number(a.wakeUp!.outcome === "Pending") || (b.wakeUp!.seconds ?? 0) - (a.wakeUp!.seconds ?? 0)).slice(0, 200);
+  return (
+    <>
+      <h1>Wake-ups</h1>
+      {rows.length === 0 ? <Empty title="None was seen yet"><p>An application that sleeps is woken by the first request for it. Its phases, from the request to the first byte of the answer, are shown here.</p></Empty> : (
+        <table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Outcome</th><th scope="col" class="n">Took</th><th scope="col" class="n">Learned start</th></tr></thead>
+          <tbody>{rows.map((r) => <tr key={r.key}><td><a href={to("wakeups", r.namespace, r.deployment)}>{r.key}</a></td><td>{r.wakeUp!.outcome}</td><td class="n">{r.wakeUp!.seconds !== undefined ? duration(r.wakeUp!.seconds) : "–"}</td><td class="n">{r.start ? duration(r.start) : "–"}</td></tr>)}</tbody></table>
+      )}
+      <Command line="nemesis wakeups APP" />
+    </>
+  );
+}

@@ -1,0 +1,243 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
+)
+
+// News remembers what changed, for the stream of events.
+type News interface {
+	Since(p news.Position, ordinary bool, most int) (news.Update, <-chan struct{})
+	Now() news.Position
+}
+
+const (
+	eventsPath = "/v1/events"
+	eventsType = "text/event-stream"
+	// What is sent at a time; what is only traffic is sent so seldom, and so much of it, that a stream of ten
+	// thousand busy applications costs no more than one of five hundred.
+	eventsAtOnce   = 500
+	ordinaryEvery  = time.Second
+	eventsApart    = 20 * time.Millisecond // what happens within it goes together
+	maxStreams     = 256                   // of one replica
+	maxStreamsOfMe = 8                     // of one caller
+)
+
+// streams bounds how many streams of events there are, of all and of each caller.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int
+}
+
+func (s *streams) enter(caller string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.all >= maxStreams:
+		return fault.New(fault.TooMany, "%d streams of events are served by this replica, and no more", maxStreams).After(10 * time.Second)
+	case caller != "" && s.of[caller] >= maxStreamsOfMe:
+		return fault.New(fault.TooMany, "%s follows %d streams of events already, and may no more: end one", caller, maxStreamsOfMe).After(10 * time.Second)
+	}
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	s.all++
+	s.of[caller]++
+	return nil
+}
+
+func (s *streams) leave(caller string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[caller]--; s.of[caller] == 0 {
+		delete(s.of, caller)
+	}
+}
+
+// WatchEvents answers with a stream: the strict server's answer would have an end.
+func (s *server) WatchEvents(w http.ResponseWriter, r *http.Request, params autoscaler.WatchEventsParams) {
+	if err := s.api.streamEvents(w, r, params); err != nil {
+		s.api.refuse(w, r, err)
+	}
+}
+
+// streamEvents sends what changes, as it news. An error is for an answer that has not begun.
+func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autoscaler.WatchEventsParams) error {
+	if missing := a.Missing(); missing != "" {
+		return fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
+	}
+	if err := a.isEnding(); err != nil {
+		return err
+	}
+	wait, err := time.ParseDuration(value(params.Wait, "60s"))
+	if err != nil {
+		return fault.New(fault.Invalid, "").With("wait", *params.Wait, "whole seconds from 0s to 60s").Because(err)
+	}
+	only := value(params.Namespace, "")
+	sees, err := a.seen(r.Context(), only, a.Fleet.Namespaces)
+	if err != nil {
+		return err
+	}
+	caller := a.granted(r.Context()).Caller.Name
+	if err := a.streams.enter(caller); err != nil {
+		return err
+	}
+	defer a.streams.leave(caller)
+	a.Meter.Following(1)
+	defer a.Meter.Following(-1)
+	leader, moved := a.Leadership.Leader()
+	if leader != "" {
+		wait = min(wait, standInTime)
+	}
+	f := follower{api: a, ctx: r.Context(), events: newEvents(w), shows: func(namespace string) bool {
+		return (only == "" || namespace == only) && (sees == nil || sees[namespace])
+	}}
+	defer f.events.end()
+	if last := r.Header.Get("Last-Event-ID"); last == "" {
+		f.at = a.News.Now()
+	} else { // what is no position is one that is not known here
+		f.at, _ = news.Parse(last)
+	}
+	if f.events.begin(f.at) != nil {
+		return nil
+	}
+	f.follow(time.After(wait), moved)
+	return nil
+}
+
+// follower is one stream.
+type follower struct {
+	api    *api
+	ctx    context.Context //nolint:containedctx // of the request
+	events *events
+	shows  func(namespace string) bool
+	at     news.Position
+}
+
+// follow sends what changes until one of the ends comes.
+func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
+	traffic := time.NewTicker(ordinaryEvery)
+	defer traffic.Stop()
+	quiet := time.NewTicker(heartbeatTime)
+	defer quiet.Stop()
+	for ordinary := true; ; {
+		update, changed := f.api.News.Since(f.at, ordinary, eventsAtOnce)
+		sent, err := f.send(&update)
+		if err != nil {
+			return // whoever asked has gone, or reads too slowly
+		}
+		f.at = update.Next
+		if update.More && !ordinary {
+			continue // of what is urgent, at once
+		}
+		if sent {
+			quiet.Reset(heartbeatTime)
+		}
+		ordinary = false
+		select {
+		case <-changed:
+			time.Sleep(eventsApart)
+		case <-traffic.C:
+			ordinary = true
+		case <-quiet.C:
+			if f.events.comment(f.at) != nil {
+				return
+			}
+		case <-over:
+			return
+		case <-moved:
+			return
+		case <-f.api.Ending:
+			return
+		case <-f.ctx.Done():
+			return
+		}
+	}
+}
+
+// send sends news, as far as they are for this follower, all at once.
+func (f *follower) send(update *news.Update) (sent bool, err error) {
+	if update.Reset {
+		f.events.add("reset", []byte("{}"))
+	}
+	for i, item := range update.Items {
+		if i > 0 && i%eventsAtOnce == 0 {
+			if err := f.events.send(update.Next); err != nil {
+				return true, err
+			}
+		}
+		if !f.shows(item.Key.Namespace) {
+			continue
+		}
+		switch item.Kind {
+		case news.Decided:
+			f.events.encode("decision", contract.Decision(*item.Record))
+		case news.Removed:
+			f.events.encode("removed", autoscaler.ApplicationKey{Namespace: item.Key.Namespace, Deployment: item.Key.Deployment})
+		case news.Changed:
+			if one := f.api.told.of(f.api, item); !one.known(f.at) {
+				f.events.add("application", one.data)
+			}
+		}
+	}
+	return f.events.some(), f.events.send(update.Next)
+}
+
+// told are the applications as they were last told to anybody: what is told to many is made once.
+type told struct {
+	mu sync.Mutex
+	by map[fleet.Key]*toldOne
+}
+
+// toldOne is one: its data, as of a change, and since which change it is the same.
+type toldOne struct {
+	n     uint64
+	since news.Item
+	data  []byte // nil: there is no such application
+}
+
+// known tells whether who has read up to a position has it.
+func (o *toldOne) known(at news.Position) bool {
+	if o.since.Urgent {
+		return o.since.N <= at.Urgent
+	}
+	return o.since.N <= at.Ordinary
+}
+
+// of is what is to be told of a change.
+func (t *told) of(a *api, item news.Item) toldOne {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one := t.by[item.Key]
+	if one != nil && one.n >= item.N {
+		return *one
+	}
+	view, known := a.Fleet.View(item.Key, time.Now())
+	if !known {
+		delete(t.by, item.Key)
+		return toldOne{since: item}
+	}
+	if one == nil {
+		if t.by == nil {
+			t.by = map[fleet.Key]*toldOne{}
+		}
+		one = &toldOne{}
+		t.by[item.Key] = one
+	}
+	one.n = item.N
+	if made := encoded(applicationChange(view)); !bytes.Equal(made, one.data) {
+		one.data, one.since = made, item
+	}
+	return *one
+}

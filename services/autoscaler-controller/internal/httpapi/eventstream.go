@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
+)
+
+// events writes server-sent events: several at a time, of which the last one carries the position behind all, so
+// that who is cut off in their midst gets all of them again.
+type events struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	buffer  bytes.Buffer
+	last    int // where the last event begins
+}
+
+func newEvents(w http.ResponseWriter) *events {
+	h := w.Header()
+	h.Set("Content-Type", eventsType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // of proxies that keep answers back
+	return &events{w: w, control: http.NewResponseController(w)}
+}
+
+// begin sends the head, how soon to come back, and the position from which the stream goes on.
+func (e *events) begin(at news.Position) error {
+	e.buffer.WriteString("retry: 1000\n")
+	return e.comment(at)
+}
+
+// comment is sent when nothing else was for long.
+func (e *events) comment(at news.Position) error {
+	e.buffer.WriteString(": here\nid: " + at.String() + "\n\n")
+	return e.flush()
+}
+
+// add adds an event; without data there is none.
+func (e *events) add(name string, data []byte) {
+	if data == nil {
+		return
+	}
+	e.last = e.buffer.Len()
+	e.buffer.WriteString("event: " + name + "\ndata: ")
+	e.buffer.Write(data)
+	e.buffer.WriteString("\n\n")
+}
+
+func (e *events) encode(name string, data any) { e.add(name, encoded(data)) }
+
+// encoded is something of the contract in one line of JSON.
+func encoded(data any) []byte {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil // never: it is made here
+	}
+	return text
+}
+
+// some tells whether there is anything to send.
+func (e *events) some() bool { return e.buffer.Len() > 0 }
+
+// send sends what was added, with the position behind it.
+func (e *events) send(behind news.Position) error {
+	if !e.some() {
+		return nil
+	}
+	rest := bytes.Clone(e.buffer.Bytes()[e.last:])
+	e.buffer.Truncate(e.last)
+	e.buffer.WriteString("id: " + behind.String() + "\n")
+	e.buffer.Write(rest)
+	return e.flush()
+}
+
+func (e *events) flush() error {
+	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer that has none needs none
+	_, err := e.w.Write(e.buffer.Bytes())
+	e.buffer.Reset()
+	e.last = 0
+	if err != nil {
+		return err //nolint:wrapcheck // of one who has gone
+	}
+	return e.control.Flush() //nolint:wrapcheck // of one who has gone
+}
+
+// end leaves the connection to the next request.
+func (e *events) end() { _ = e.control.SetWriteDeadline(time.Time{}) }
+
+func applicationChange(v fleet.View) autoscaler.ApplicationChange {
+	out := autoscaler.ApplicationChange{
+		Namespace: v.Namespace, Deployment: v.Key.Deployment, Autoscaler: v.Autoscaler,
+		State: autoscaler.ApplicationState(v.State), Mode: autoscaler.ScalingMode(modeOf(v)),
+		Replicas: v.Observation.Deployment.Replicas, ReadyReplicas: v.Ready, MinReplicas: v.Spec.MinReplicas, MaxReplicas: v.Spec.MaxReplicas,
+		ExpectedStartSeconds: seconds(v.ExpectedStart),
+		InFlight:             v.Traffic.InFlight, Streaming: v.Traffic.Streaming, Waiting: v.Traffic.Waiting,
+		Requests: v.Traffic.Requests, Failures: v.Traffic.Failures,
+	}
+	if v.Blocked != (fleet.Blocked{}) || v.Contest != "" || v.Owner != "" {
+		out.Blocked = new(true)
+	}
+	if w := v.WakeUp; w != nil {
+		out.WakeUpId, out.WakeUpOutcome = optional(w.ID), new(autoscaler.WakeUpOutcome(w.Outcome))
+		for _, p := range w.Phases {
+			if p.Name == "FirstByte" {
+				out.WakeUpSeconds = seconds(p.At.Sub(w.ArrivedAt))
+			}
+		}
+	}
+	return out
+}

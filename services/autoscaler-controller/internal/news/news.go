@@ -1,0 +1,271 @@
+// Package news remembers what changed last, for those who follow: which applications, which went, what was decided.
+//
+// Who follows asks for what came after a position, and gets each application that changed since once, however
+// often it did; what it is like is looked up then. So nothing is kept for anybody, a slow reader costs
+// no more than a fast one, and all that is remembered is bounded: the applications that there are, the last ones that
+// went and the last decisions. A position that lies before what is remembered is answered with a reset.
+//
+// There are two kinds of changes. Urgent ones (a decision, another state) are what people wait for; ordinary ones
+// (how much traffic there is) come every second of whatever is busy. A reader has a position in each, and reads the
+// second kind as seldom as it likes.
+//
+// It is pure: it does nothing by itself, and waits for nobody.
+package news
+
+import (
+	"cmp"
+	"container/list"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// What is remembered of what is no more.
+const (
+	keptDecisions = 1000
+	keptRemovals  = 4096
+)
+
+// Position is up to where somebody has read, within one life of a process.
+type Position struct {
+	Epoch            string
+	Urgent, Ordinary uint64
+}
+
+// String is how a position is written: epoch.urgent.ordinary.
+func (p Position) String() string {
+	return fmt.Sprintf("%s.%d.%d", p.Epoch, p.Urgent, p.Ordinary)
+}
+
+// Parse reads a position; false: it is none.
+func Parse(text string) (Position, bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 || parts[0] == "" {
+		return Position{}, false
+	}
+	urgent, err := strconv.ParseUint(parts[1], 10, 64)
+	if err != nil {
+		return Position{}, false
+	}
+	ordinary, err := strconv.ParseUint(parts[2], 10, 64)
+	return Position{parts[0], urgent, ordinary}, err == nil
+}
+
+// Kind is what happened.
+type Kind int
+
+// The kinds.
+const (
+	Changed Kind = iota
+	Removed
+	Decided
+)
+
+// Item is one change.
+type Item struct {
+	N      uint64 // its number: every later change has a larger one
+	Kind   Kind
+	Urgent bool // else it is of the ordinary ones
+	Key    fleet.Key
+	Record *fleet.Record // of a decision; never altered
+}
+
+// Update is what came after a position.
+type Update struct {
+	// Reset tells that not all of it is remembered: what is held is to be read anew. There are no items then.
+	Reset bool
+	// Items are in their order; those that are urgent come first.
+	Items []Item
+	// Next is the position behind them.
+	Next Position
+	// More tells that not all fitted.
+	More bool
+}
+
+// Board remembers. Make it with New. Any number of goroutines may use it.
+type Board struct {
+	mu        sync.Mutex
+	epoch     string
+	n         uint64
+	places    map[fleet.Key]*place
+	urgent    *list.List // of *change, by when it was
+	ordinary  *list.List
+	removed   *list.List
+	decisions []Item // a ring
+	oldest    int    // in it
+	forgotten uint64 // the newest change that is remembered no more
+	changed   chan struct{}
+}
+
+type change struct {
+	n   uint64
+	key fleet.Key
+}
+
+// place is where an application stands in the lists; nil: it does not.
+type place struct{ urgent, ordinary, removed *list.Element }
+
+// New makes a board that nothing is on. epoch names this life of the process.
+func New(epoch string) *Board {
+	return &Board{
+		epoch: epoch, places: map[fleet.Key]*place{}, urgent: list.New(), ordinary: list.New(), removed: list.New(),
+		changed: make(chan struct{}),
+	}
+}
+
+// Changed takes note that an application is not as it was.
+func (b *Board) Changed(k fleet.Key, urgent bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.place(k)
+	if p.removed != nil {
+		b.removed.Remove(p.removed)
+		p.removed = nil
+	}
+	b.n++
+	if urgent {
+		p.urgent = renew(b.urgent, p.urgent, b.n, k)
+		b.wake()
+		return
+	}
+	p.ordinary = renew(b.ordinary, p.ordinary, b.n, k)
+}
+
+// Removed takes note that there is no such application any more.
+func (b *Board) Removed(k fleet.Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.place(k)
+	if p.urgent != nil {
+		b.urgent.Remove(p.urgent)
+	}
+	if p.ordinary != nil {
+		b.ordinary.Remove(p.ordinary)
+	}
+	b.n++
+	p.urgent, p.ordinary, p.removed = nil, nil, renew(b.removed, p.removed, b.n, k)
+	if b.removed.Len() > keptRemovals {
+		oldest := of(b.removed.Front())
+		b.forgotten = max(b.forgotten, oldest.n)
+		b.removed.Remove(b.removed.Front())
+		delete(b.places, oldest.key)
+	}
+	b.wake()
+}
+
+// Decided takes note of a decision.
+func (b *Board) Decided(r fleet.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.n++
+	item := Item{N: b.n, Kind: Decided, Urgent: true, Key: r.Key, Record: &r}
+	if len(b.decisions) < keptDecisions {
+		b.decisions = append(b.decisions, item)
+	} else {
+		b.forgotten = max(b.forgotten, b.decisions[b.oldest].N)
+		b.decisions[b.oldest] = item
+		b.oldest = (b.oldest + 1) % keptDecisions
+	}
+	b.wake()
+}
+
+func (b *Board) place(k fleet.Key) *place {
+	p, known := b.places[k]
+	if !known {
+		p = &place{}
+		b.places[k] = p
+	}
+	return p
+}
+
+// wake wakes who waits for something urgent.
+func (b *Board) wake() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// renew moves a change to the end of its list.
+func renew(l *list.List, e *list.Element, n uint64, k fleet.Key) *list.Element {
+	if e == nil {
+		return l.PushBack(&change{n, k})
+	}
+	of(e).n = n
+	l.MoveToBack(e)
+	return e
+}
+
+func of(e *list.Element) *change {
+	return e.Value.(*change) //nolint:forcetypeassert // nothing else is put into the lists
+}
+
+// Now is the position behind all that happened.
+func (b *Board) Now() Position {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now()
+}
+
+func (b *Board) now() Position { return Position{b.epoch, b.n, b.n} }
+
+// Since is what came after a position, at most so many items, and a channel that closes with the next urgent change.
+// Without ordinary ones the position in these stays where it is.
+func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.Epoch != b.epoch || max(p.Urgent, p.Ordinary) > b.n || p.Urgent < b.forgotten {
+		return Update{Reset: true, Next: b.now()}, b.changed
+	}
+	urgent := after(b.urgent, p.Urgent, Changed, true)
+	urgent = append(urgent, after(b.removed, p.Urgent, Removed, true)...)
+	for i := range len(b.decisions) { // the newest first
+		item := b.decisions[(b.oldest+len(b.decisions)-1-i)%len(b.decisions)]
+		if item.N <= p.Urgent {
+			break
+		}
+		urgent = append(urgent, item)
+	}
+	slices.SortFunc(urgent, byNumber)
+	update := Update{Next: p}
+	update.Items, update.Next.Urgent, update.More = first(urgent, most, b.n)
+	if !ordinary || update.More {
+		return update, b.changed
+	}
+	rest := after(b.ordinary, p.Ordinary, Changed, false)
+	slices.Reverse(rest)
+	rest, update.Next.Ordinary, update.More = first(rest, most-len(update.Items), b.n)
+	told := make(map[fleet.Key]bool, len(update.Items))
+	for _, item := range update.Items {
+		told[item.Key] = told[item.Key] || item.Kind == Changed
+	}
+	for _, item := range rest {
+		if !told[item.Key] { // else it is looked up already
+			update.Items = append(update.Items, item)
+		}
+	}
+	return update, b.changed
+}
+
+// after are the changes of a list after a number, the newest first.
+func after(l *list.List, n uint64, kind Kind, urgent bool) (items []Item) {
+	for e := l.Back(); e != nil && of(e).n > n; e = e.Prev() {
+		items = append(items, Item{N: of(e).n, Kind: kind, Urgent: urgent, Key: of(e).key})
+	}
+	return items
+}
+
+// first are the first of some items, up to where they go, and whether there are more.
+func first(items []Item, most int, all uint64) (some []Item, next uint64, more bool) {
+	if len(items) <= most {
+		return items, all, false
+	}
+	if most <= 0 {
+		return nil, items[0].N - 1, true
+	}
+	return items[:most], items[most-1].N, true
+}
+
+func byNumber(a, b Item) int { return cmp.Compare(a.N, b.N) }

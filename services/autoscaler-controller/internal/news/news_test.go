@@ -1,0 +1,222 @@
+package news
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+func key(i int) fleet.Key { return fleet.Key{Namespace: "shop", Deployment: fmt.Sprint(i)} }
+
+func decision(i int, id string) fleet.Record { return fleet.Record{Key: key(i), ID: id} }
+
+// words are items as a test reads them.
+func words(items []Item) []string {
+	var out []string
+	for _, i := range items {
+		switch i.Kind {
+		case Changed:
+			out = append(out, "changed "+i.Key.Deployment)
+		case Removed:
+			out = append(out, "removed "+i.Key.Deployment)
+		case Decided:
+			out = append(out, "decided "+i.Record.ID)
+		}
+	}
+	return out
+}
+
+func TestSince_WhatChangedComesOnceAndInItsOrder(t *testing.T) {
+	b := New("e")
+	begin := b.Now()
+	b.Changed(key(1), true)
+	b.Changed(key(2), true)
+	b.Decided(decision(1, "e-1"))
+	b.Changed(key(1), true)
+	b.Removed(key(2))
+	news, _ := b.Since(begin, false, 100)
+	if got := words(news.Items); !slices.Equal(got, []string{"decided e-1", "changed 1", "removed 2"}) || news.Reset || news.More {
+		t.Errorf("%v, %+v", got, news)
+	}
+	again, _ := b.Since(news.Next, true, 100)
+	if len(again.Items) != 0 || again.Next != b.Now() {
+		t.Errorf("then there is nothing more: %v", words(again.Items))
+	}
+	b.Changed(key(2), true)
+	if news, _ := b.Since(begin, false, 100); !slices.Equal(words(news.Items), []string{"decided e-1", "changed 1", "changed 2"}) {
+		t.Errorf("it came back: %v", words(news.Items))
+	}
+}
+
+func TestSince_OrdinaryChangesComeWhenTheyAreAskedForAndBehindTheUrgent(t *testing.T) {
+	b := New("e")
+	p := b.Now()
+	b.Changed(key(1), false)
+	b.Changed(key(2), false)
+	b.Changed(key(2), true)
+	b.Changed(key(3), true)
+	b.Changed(key(2), false)
+	news, _ := b.Since(p, false, 100)
+	if got := words(news.Items); !slices.Equal(got, []string{"changed 2", "changed 3"}) {
+		t.Errorf("urgent: %v", got)
+	}
+	if p = news.Next; p.Ordinary != 0 {
+		t.Errorf("the ordinary ones were not read: %v", p)
+	}
+	news, _ = b.Since(p, true, 100)
+	if got := words(news.Items); !slices.Equal(got, []string{"changed 1", "changed 2"}) {
+		t.Errorf("ordinary: %v", got)
+	}
+	news, _ = b.Since(New("e").Now(), true, 100)
+	if got := words(news.Items); !slices.Equal(got, []string{"changed 2", "changed 3", "changed 1"}) {
+		t.Errorf("both at once, each once: %v", got)
+	}
+}
+
+func TestSince_APartIsTheOldestAndTheRestFollows(t *testing.T) {
+	for _, urgent := range []bool{true, false} {
+		b := New("e")
+		p := b.Now()
+		for i := range 10 {
+			b.Changed(key(i), urgent)
+		}
+		var got []string
+		for more := true; more; {
+			news, _ := b.Since(p, true, 3)
+			if len(news.Items) > 3 {
+				t.Fatalf("%d items", len(news.Items))
+			}
+			got, p, more = append(got, words(news.Items)...), news.Next, news.More
+		}
+		if len(got) != 10 || got[0] != "changed 0" || got[9] != "changed 9" {
+			t.Errorf("urgent %v: %v", urgent, got)
+		}
+	}
+}
+
+func TestSince_WhatIsNotRememberedIsAReset(t *testing.T) {
+	many, gone := New("e"), New("e")
+	for i := range keptDecisions + 1 {
+		many.Decided(decision(1, fmt.Sprint(i)))
+	}
+	for i := range keptRemovals + 1 {
+		gone.Changed(key(i), true)
+		gone.Removed(key(i))
+	}
+	for name, c := range map[string]struct {
+		b     *Board
+		p     Position
+		reset bool
+	}{
+		"another life":          {New("e"), Position{"f", 0, 0}, true},
+		"of later":              {New("e"), Position{"e", 1, 0}, true},
+		"later of the ordinary": {New("e"), Position{"e", 0, 1}, true},
+		"too many decisions":    {many, Position{"e", 0, 0}, true},
+		"just enough decisions": {many, Position{"e", 1, 0}, false},
+		"too many that went":    {gone, Position{"e", 1, 0}, true},
+		"just enough of these":  {gone, Position{"e", 2, 0}, false},
+		"nothing happened":      {New("e"), Position{"e", 0, 0}, false},
+		"no epoch at all":       {New("e"), Position{}, true},
+	} {
+		if news, _ := c.b.Since(c.p, true, 1<<20); news.Reset != c.reset || c.reset && (len(news.Items) > 0 || news.Next != c.b.Now()) {
+			t.Errorf("%s: reset %v with %d items", name, news.Reset, len(news.Items))
+		}
+	}
+	if len(gone.places) != keptRemovals {
+		t.Errorf("%d places are kept of what went", len(gone.places))
+	}
+}
+
+func TestSince_TheChannelClosesWithWhatIsUrgent(t *testing.T) {
+	b := New("e")
+	_, changed := b.Since(b.Now(), true, 1)
+	b.Changed(key(1), false)
+	select {
+	case <-changed:
+		t.Fatal("how much traffic there is wakes nobody")
+	default:
+	}
+	for name, happen := range map[string]func(){
+		"a change": func() { b.Changed(key(1), true) }, "a removal": func() { b.Removed(key(1)) }, "a decision": func() { b.Decided(decision(1, "x")) },
+	} {
+		_, changed := b.Since(b.Now(), true, 1)
+		happen()
+		select {
+		case <-changed:
+		default:
+			t.Errorf("%s wakes nobody", name)
+		}
+	}
+}
+
+// Whatever happens and however it is read, a reader ends with what there is.
+func TestSince_Property_AReaderIsNeverBehindForGood(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		b := New("e")
+		versions, seen := map[fleet.Key]int{}, map[fleet.Key]int{}
+		decided, heard := 0, 0
+		p := b.Now()
+		take := func(ordinary bool, most int) bool {
+			news, _ := b.Since(p, ordinary, most)
+			for _, i := range news.Items {
+				switch v, there := versions[i.Key]; {
+				case i.Kind == Decided:
+					heard++
+				case there:
+					seen[i.Key] = v
+				default:
+					delete(seen, i.Key)
+				}
+			}
+			p = news.Next
+			return news.More
+		}
+		for step := range 300 {
+			switch k := key(random.IntN(8)); random.IntN(6) {
+			case 0:
+				versions[k] = step
+				b.Changed(k, true)
+			case 1, 2:
+				versions[k] = step
+				b.Changed(k, false)
+			case 3:
+				if _, there := versions[k]; there {
+					delete(versions, k)
+					b.Removed(k)
+				}
+			case 4:
+				b.Decided(decision(1, ""))
+				decided++
+			default:
+				take(random.IntN(2) == 0, 1+random.IntN(4))
+			}
+		}
+		for take(true, 3) {
+		}
+		if heard != decided || len(seen) != len(versions) {
+			t.Fatalf("seed %d: %d of %d decisions, %v, there is %v", seed, heard, decided, seen, versions)
+		}
+		for k, v := range versions {
+			if seen[k] != v {
+				t.Fatalf("seed %d: %s was seen as of %d, it is as of %d", seed, k, seen[k], v)
+			}
+		}
+	}
+}
+
+func TestParse_ReadsWhatStringWrites(t *testing.T) {
+	for _, p := range []Position{{"k3x9", 18, 12}, {"e", 0, 1<<64 - 1}} {
+		if got, ok := Parse(p.String()); !ok || got != p {
+			t.Errorf("%v is read as %v", p, got)
+		}
+	}
+	for _, text := range []string{"", "e", "e.1", "e.1.2.3", ".1.2", "e.-1.2", "e.1.x", "e.18446744073709551616.1"} {
+		if p, ok := Parse(text); ok {
+			t.Errorf("%q is read as %v", text, p)
+		}
+	}
+}
