@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/reviews"
@@ -81,7 +82,7 @@ func TestAuthentication_AsARealAPIServerHasIt(t *testing.T) {
 	mine := rest.AnonymousClientConfig(s.config)
 	mine.BearerToken = s.account(t, "controller", "", nil, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}})
 	address, _ := boot(t, mine, func(o *Settings) {
-		o.WatchNamespace, o.Namespace, o.Identity, o.Authentication = s.namespace, s.namespace, "judging", required
+		o.WatchNamespace, o.Namespace, o.Identity, o.Authentication = s.namespace, s.namespace, "judging", authentication.Required
 	})
 	testwait.Until(t, "it is whole", func() bool {
 		status, _ := as(t, tokens["the balancer"], http.MethodGet, address+"/v1/routes?wait=0s", "")
