@@ -101,7 +101,7 @@ DOCS_SOURCE := build/docs-source
 docs: .venv/ready ## the documentation as a site in build/docs: no broken link, no page that is nowhere listed; docs/README.md
 	@cd docs && python -m pytest -q --no-header -p no:cacheprovider .
 	@python docs/assemble.py $(DOCS_SOURCE)
-	@sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
+	@sphinx-build --fresh-env --write-all --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)

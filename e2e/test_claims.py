@@ -6,8 +6,10 @@ import pytest
 
 from harness.applications import Application, fibonacci
 from harness.cluster import Cluster, Object, Refused
-from harness.nemesis import Nemesis, unique
+from harness.nemesis import CONTROLLER, Nemesis, unique
 from harness.problems import problem
+from harness.reach import SYSTEM
+from harness.services import settled
 from harness.waiting import eventually, throughout
 
 
@@ -15,15 +17,7 @@ def shop(nemesis: Nemesis, namespace: str) -> Application:
     """An application at a prefix that is not below its namespace's name, older than what comes next."""
     app = fibonacci(namespace, "shop", prefix=f"/{unique('shop')}")
     nemesis.deploy(app)
-    made = nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["metadata"]["creationTimestamp"]
-
-    def later() -> bool:
-        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clock", "namespace": namespace}}
-        nemesis.cluster.delete("ConfigMap", "clock", namespace)
-        nemesis.cluster.apply(probe)
-        return nemesis.cluster.get("ConfigMap", "clock", namespace)["metadata"]["creationTimestamp"] > made
-
-    eventually(later, "the next second has begun")  # Kubernetes dates objects by the second
+    wait_for_the_next_second(nemesis, app)
     return app
 
 
@@ -43,6 +37,19 @@ def served_by(nemesis: Nemesis, url: str, **more: object) -> str:
     answer = nemesis.http.get(nemesis.data_url + url, **more)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["pod"]).split("-")[0]
+
+
+def wait_for_the_next_second(nemesis: Nemesis, app: Application) -> None:
+    """Kubernetes dates objects by the second: what is made from now on is younger than this one."""
+    made = nemesis.cluster.get("CustomAutoscaler", app.name, app.namespace)["metadata"]["creationTimestamp"]
+
+    def later() -> bool:
+        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clock", "namespace": app.namespace}}
+        nemesis.cluster.delete("ConfigMap", "clock", app.namespace)
+        nemesis.cluster.apply(probe)
+        return nemesis.cluster.get("ConfigMap", "clock", app.namespace)["metadata"]["creationTimestamp"] > made
+
+    eventually(later, "the next second has begun")
 
 
 @pytest.mark.parametrize("act", ["a longer prefix", "its host", "its host and prefix", "a shorter prefix"])
@@ -84,6 +91,53 @@ def test_who_was_refused_comes_up_when_the_other_one_goes(nemesis: Nemesis, name
     nemesis.cluster.delete("CustomAutoscaler", held.name, namespace)
     nemesis.wait_condition(late, "Accepted", "True")
     eventually(lambda: served_by(nemesis, late.prefix + "/fib/3") == "late", "it is served", promised=10)
+
+
+@pytest.mark.disruptive  # the controller restarts
+def test_an_edit_of_an_older_object_takes_nothing(nemesis: Nemesis, namespace: str, stranger: str) -> None:
+    """The other team's objects are older; each is edited to ask for what is held here."""
+    host = f"{unique('shop')}.example"
+    thieves = {act: fibonacci(stranger, f"thief-{i}") for i, act in enumerate(["its prefix", "a longer prefix", "its host"])}
+    for thief in thieves.values():
+        nemesis.cluster.apply(*thief.objects)
+        nemesis.wait_condition(thief, "Accepted", "True")
+    wait_for_the_next_second(nemesis, thief)
+    held = fibonacci(namespace, "shop", prefix=f"/{unique('shop')}")
+    named = fibonacci(
+        namespace, "named", prefix=f"/{unique('named')}", target={"hosts": [host]}
+    )  # not /: others hold prefixes of every host
+    nemesis.deploy(held, named)
+
+    def entry(thief: Application, **change: object) -> Object:
+        return {**thief.autoscaler["spec"]["targetDeployments"][0], **change}
+
+    edits = {
+        "its prefix": {"apiPrefix": held.prefix},
+        "a longer prefix": {"apiPrefix": held.prefix + "/fib"},
+        "its host": {"apiPrefix": named.prefix, "hosts": [host]},
+    }
+    for act, thief in thieves.items():
+        asked = {"spec": {"targetDeployments": [entry(thief, **edits[act]), entry(thief)]}}
+        nemesis.cluster.patch("CustomAutoscaler", thief.name, stranger, asked)
+        refused(nemesis, thief, held, asked=held.prefix)
+
+    def stays() -> None:
+        assert served_by(nemesis, held.prefix + "/fib/10") == "shop"
+        assert served_by(nemesis, named.prefix + "/fib/10", headers={"Host": host}) == "named"
+        for thief in thieves.values():  # what it had before it has still
+            assert served_by(nemesis, thief.prefix + "/fib/3") == "thief"
+
+    eventually(lambda: stays() is None, "all are served", promised=15)
+    throughout(stays, seconds=2)
+
+    for pod in nemesis.pods(CONTROLLER):
+        nemesis.cluster.delete("Pod", pod["metadata"]["name"], SYSTEM, grace=0)
+    settled(nemesis, CONTROLLER)
+    throughout(stays, seconds=3)
+    for act, thief in thieves.items():
+        assert nemesis.wait_condition(thief, "Accepted", "False")["reason"] == "ClaimRefused", act
+    nemesis.wait_condition(held, "Accepted", "True")
+    nemesis.wait_condition(named, "Accepted", "True")
 
 
 @pytest.mark.disruptive  # a policy is everybody's

@@ -145,6 +145,15 @@ def test_the_policy_puts_in_the_sidecar_of_this_version(kubectl: Kubectl) -> Non
     assert found["MutatingAdmissionPolicyBinding"]["spec"]["policyName"] == found["MutatingAdmissionPolicy"]["metadata"]["name"]
 
 
+def test_who_edits_a_namespace_writes_no_status(kubectl: Kubectl) -> None:
+    """Since when a host or prefix is claimed stands there, and decides who has it."""
+    roles = [o for o in objects_of(kubectl, "kustomize/base/crd") if o["kind"] == "ClusterRole"]
+    assert len(roles) == 3
+    for rule in (r for role in roles for r in role["rules"]):
+        if {"*", "customautoscalers/*", "customautoscalers/status"} & set(rule.get("resources", [])):
+            assert set(rule["verbs"]) <= {"get", "list", "watch"}, rule
+
+
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
     objects = objects_of(kubectl, PRODUCTION)
     services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]

@@ -62,6 +62,14 @@ func controller() *builder {
 		lines("Claims refused", "Targets of CustomAutoscalers whose host and prefix somebody else has; the log says who.", count, query{`sum by (by) (nemesis_claims_refused{@})`, "{{by}}"}),
 		lines("Served without the leader", "Requests that a follower served itself because the leader did not answer.", perSecond, query{`sum(rate(nemesis_relay_errors_total{@}$rate))`, "relays"}),
 	)
+	section(b, "What people are told",
+		lines("Look at these", "Applications whose start does not end, and those whose count somebody sets back again and again.", count,
+			query{`sum(nemesis_starts_overdue{@})`, "starts overdue"}, query{`sum(nemesis_contested{@})`, "contested"}),
+		lines("Notices", "By format and whether they were taken, and those that were not told, by why.", perSecond,
+			query{`sum by (format, result) (rate(nemesis_notices_sent_total{@}$rate))`, "{{format}} {{result}}"}, query{`sum by (reason) (rate(nemesis_notices_dropped_total{@}$rate))`, "dropped: {{reason}}"}),
+		lines("Notices that wait", "And the Secrets that name who is told; each replica follows them all.", count,
+			query{`sum(nemesis_notices_waiting{@})`, "waiting"}, query{`max by (state) (nemesis_notification_secrets{@})`, "Secrets: {{state}}"}),
+	)
 	section(b, "Who calls",
 		lines("Refused", "For who made the call, by operation and why.", perSecond, query{`sum by (operation, code) (rate(nemesis_calls_refused_total{@}$rate))`, "{{operation}} {{code}}"}),
 		lines("Tokens of services", "Known ones were verified before.", perSecond, query{`sum by (outcome) (rate(nemesis_service_tokens_total{@}$rate))`, "{{outcome}}"}),

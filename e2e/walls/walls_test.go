@@ -26,12 +26,12 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
-	controller + "injection", controller + "advice", controller + "history", controller + "news",
+	controller + "injection", controller + "advice", controller + "notices", controller + "history", controller + "news",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
 	balancer + "admin/rights", balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
-	cli + "adopt",
+	cli + "adopt", cli + "check", cli + "redact",
 }
 
 // forTests packages are imported by tests and by each other, and by no program.
@@ -42,7 +42,7 @@ const kube = controller + "kube"
 
 var toKubernetes = []string{
 	controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews",
-	controller + "certificates", controller + "webhook", controller + "archive",
+	controller + "certificates", controller + "webhook", controller + "receivers", controller + "archive",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
@@ -57,7 +57,7 @@ var (
 	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
-		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
+		controller + "httpapi", controller + "ingest", controller + "contract", controller + "receivers", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
 		sidecar + "send", sidecar + "send/batches", sidecar + "httpapi", sidecar + "intake", sidecar + "wire", sidecar + "judge",
 	}
 )

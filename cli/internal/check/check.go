@@ -121,11 +121,12 @@ type Report struct {
 
 // Look says of each thing how it is.
 func Look(f Facts) []Finding {
-	var all []Finding
-	for _, one := range []func(Facts) []Finding{
+	looks := []func(Facts) []Finding{
 		resource, controller, pods, versions, leader, authority, balancers, settings, reports, logs, policies, clocks, applications,
-	} {
-		all = append(all, one(f)...)
+	}
+	all := make([]Finding, 0, 2*len(looks))
+	for _, look := range looks {
+		all = append(all, look(f)...)
 	}
 	return all
 }
@@ -198,9 +199,10 @@ func pods(f Facts) []Finding {
 		}
 	}
 	for _, name := range []string{"autoscaler-controller", "load-balancer"} {
-		if ready[name] == 0 {
+		switch ready[name] {
+		case 0:
 			all = append(all, Finding{"pods", Fault, "no pod of " + name + " is ready", "kubectl -n NAMESPACE get deployment " + name})
-		} else if ready[name] == 1 {
+		case 1:
 			all = append(all, Finding{"pods", Warning, name + " has one ready pod: while that is away nobody does its work", "in production two of each: kustomize/overlays/production"})
 		}
 	}
@@ -281,7 +283,7 @@ func authority(f Facts) []Finding {
 	case f.Now.Before(last.From):
 		return one("certificates", Fault, "set the clocks", "the authority %s begins on %s: by this clock it is not good yet", last.Name, last.From.UTC().Format(time.RFC3339))
 	default:
-		return one("certificates", OK, "", "the authority %s lasts until %s", last.Name, last.Until.UTC().Format(time.DateOnly))
+		return one("certificates", OK, "", "the authority %s lasts until %s", orElse(last.Name, "nemesis-ca"), last.Until.UTC().Format(time.DateOnly))
 	}
 }
 
@@ -359,7 +361,7 @@ func reports(f Facts) []Finding {
 		}
 	}
 	if len(all) == 0 {
-		return one("reports", OK, "", "%d load balancers report to the controller", len(oldest))
+		return one("reports", OK, "", "%s to the controller", count(len(oldest), "load balancer reports", "load balancers report"))
 	}
 	slices.SortFunc(all, func(a, b Finding) int { return strings.Compare(a.Says, b.Says) })
 	return all
@@ -393,7 +395,7 @@ func policies(f Facts) []Finding {
 	case f.Policies == 0:
 		return one("network policies", Warning, "kustomize/overlays/production has them, and the chart (networkPolicy.enabled); the network must enforce them", "the namespace is open: every pod of the cluster reaches the controller and the admin ports, and is asked for its token there")
 	}
-	return one("network policies", OK, "", "%d close the namespace", f.Policies)
+	return one("network policies", OK, "", "%s the namespace", count(f.Policies, "policy closes", "policies close"))
 }
 
 // apart is how far clocks may be from each other.
@@ -414,7 +416,7 @@ func clocks(f Facts) []Finding {
 		all = append(all, Finding{"clocks", Warning, fmt.Sprintf("the clock of %s is %d s %s this machine's", c.Whose, int(off.Seconds()), way), "set them by NTP: ages, deadlines and certificates go by them"})
 	}
 	if len(all) == 0 && len(f.Clocks) > 0 {
-		return one("clocks", OK, "", "%d clocks agree with this machine's within %d s", len(f.Clocks), int(apart.Seconds()))
+		return one("clocks", OK, "", "%s with this machine's within %d s", count(len(f.Clocks), "clock agrees", "clocks agree"), int(apart.Seconds()))
 	}
 	return all
 }
@@ -439,6 +441,13 @@ func applications(f Facts) []Finding {
 		all = append(all[:shownApplications], Finding{"applications", Warning, fmt.Sprintf("%d more need attention", more), "nemesis status -A"})
 	}
 	return all
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func orElse(s, other string) string {

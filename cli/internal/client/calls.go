@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -298,4 +299,35 @@ func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer
 		return loadbalancer.WaitingList{}, err
 	}
 	return read(a, a.JSON200)
+}
+
+// Raw is what the API server itself answers to a GET of this path, and its clock.
+func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, time.Time, error) {
+	n.lock.Lock()
+	config, err := n.restConfig()
+	if err != nil {
+		n.lock.Unlock()
+		return nil, time.Time{}, err
+	}
+	c, err := n.apiServer()
+	n.lock.Unlock()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	base, err := baseURL(config)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	answer, err := named{c, "the Kubernetes API server"}.Do(r)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer answer.Body.Close()
+	at, _ := http.ParseTime(answer.Header.Get("Date"))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, limit))
+	return body, at, err
 }

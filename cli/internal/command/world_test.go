@@ -40,6 +40,7 @@ type world struct {
 	previewed  []autoscaler.CustomAutoscalerSpec
 	controller *httptest.Server
 	balancers  []*balancer
+	health     string // what /readyz answers; "" is that it is not there
 }
 
 // problem is an answer that is a problem document.
@@ -80,6 +81,10 @@ func newWorld(t *testing.T) *world {
 		w.mu.Lock()
 		w.token = r.Header.Get("Authorization")
 		w.mu.Unlock()
+		if r.URL.Path == "/readyz" {
+			_, _ = rw.Write([]byte(w.health))
+			return
+		}
 		h.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(w.controller.Close)
@@ -215,7 +220,7 @@ func (w *world) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequ
 			skip = d.Id != *in.Params.Continue
 			continue
 		}
-		if r := in.Params.Result; r != nil && string(*r) != string(*d.Result) || *in.Params.Deployment != d.Deployment {
+		if r := in.Params.Result; r != nil && string(*r) != string(*d.Result) || in.Params.Deployment != nil && *in.Params.Deployment != d.Deployment {
 			continue
 		}
 		if out.Items = append(out.Items, d); len(out.Items) == 2 && i < len(w.decisions)-1 {
@@ -311,7 +316,14 @@ func (notThere) VisitListWaitingResponse(w http.ResponseWriter) error {
 func (w *world) balancer(t *testing.T, log ...loadbalancer.ProxyLog) *balancer {
 	t.Helper()
 	b := &balancer{log: log}
-	b.server = httptest.NewServer(loadbalancer.Handler(loadbalancer.NewStrictHandler(b, nil)))
+	h := loadbalancer.Handler(loadbalancer.NewStrictHandler(b, nil))
+	b.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			_, _ = rw.Write([]byte(w.health))
+			return
+		}
+		h.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(b.server.Close)
 	w.balancers = append(w.balancers, b)
 	return b

@@ -32,6 +32,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/receivers"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
@@ -46,6 +47,7 @@ const keptIdle = 12 * time.Second
 type App struct {
 	log      *slog.Logger
 	watcher  *cluster.Watcher
+	post     *receivers.Post
 	pods     *cluster.Balancers
 	settings *settings.Store
 	parts    parts
@@ -74,7 +76,17 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
 	elected := newElections(clients, t.Log, s, p, func() bool { return watcher.Missing() == "" })
 	events := kube.NewEvents(ctx, clients, t.Log, instruments)
-	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events)
+	networks, err := receivers.ParseNetworks(s.NotificationNetworks)
+	if err != nil {
+		return nil, fmt.Errorf("notification-networks: %w", err)
+	}
+	post, err := receivers.New(receivers.Options{
+		Clients: clients, Log: t.Log, Namespace: s.Namespace, Within: s.WatchNamespace, Networks: networks, Events: events, Meter: newSentNotices(t.Registry),
+	})
+	if err != nil {
+		return nil, err
+	}
+	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events, post)
 	queues := newQueues(t.Registry)
 	histories, keeps := archive.New(clients, t.Log, s.Namespace), newHistoryMeter(t.Registry)
 	for i := range p {
@@ -96,14 +108,14 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	balancers := settings.New(settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: p, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newSavingsGauges(p))
+	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newPostGauges(post), newSavingsGauges(p))
 	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err
 	}
 	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, p)
-	a := &App{namespace: s.Namespace, apiServer: config.Host, log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
+	a := &App{namespace: s.Namespace, apiServer: config.Host, log: t.Log, watcher: watcher, post: post, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
 	named := newAudit(t.Log, t.Registry, p[0].epoch)
@@ -159,7 +171,7 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 5)
+	failed := make(chan error, 6)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.parts); err != nil {
 			failed <- err
@@ -177,6 +189,11 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() {
 		if err := a.trust.Run(serving); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() {
+		if err := a.post.Run(serving); err != nil {
 			failed <- err
 		}
 	})

@@ -10,7 +10,7 @@ import (
 type loopGauges struct {
 	stats                                            func() control.Stats
 	applying, applyWaiting, backingOff, waiting, age *prometheus.Desc
-	terms                                            *prometheus.Desc
+	slow, contested, terms                           *prometheus.Desc
 }
 
 // newLoopGauges shows the loop of a shard; "" where there is one alone.
@@ -25,6 +25,8 @@ func newLoopGauges(shard string, stats func() control.Stats) *loopGauges {
 		backingOff:   desc("nemesis_scale_backoffs", "Applications whose last scaling or marking of pods failed, and is tried less and less."),
 		waiting:      desc("nemesis_status_waiting", "Statuses of CustomAutoscalers that are to be compared or written."),
 		age:          desc("nemesis_status_oldest_seconds", "Age of the oldest news that no status says yet."),
+		slow:         desc("nemesis_starts_overdue", "Applications whose start from zero takes longer than wakeUpTimeoutSeconds and three times what it took lately, where this replica leads."),
+		contested:    desc("nemesis_contested", "Applications that are left alone because somebody sets their count back again and again, where this replica leads."),
 		terms:        desc("nemesis_leader_terms_total", "Terms of leadership that this process has begun."),
 	}
 }
@@ -37,6 +39,7 @@ func (g *loopGauges) Collect(out chan<- prometheus.Metric) {
 	s := g.stats()
 	for d, v := range map[*prometheus.Desc]float64{
 		g.applying: float64(s.Applying), g.applyWaiting: float64(s.ApplyWaiting), g.backingOff: float64(s.BackingOff),
+		g.slow: float64(s.Slow), g.contested: float64(s.Contested),
 		g.waiting: float64(s.StatusWaiting), g.age: s.StatusAge.Seconds(),
 	} {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)

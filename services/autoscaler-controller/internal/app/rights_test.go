@@ -47,6 +47,7 @@ const (
 	rightsFolder = "../../../../kustomize/base/autoscaler-controller/"
 	shardsRole   = "../../../../kustomize/components/sharding/role.yaml"
 	webhookRole  = "../../../../kustomize/components/webhook/role.yaml"
+	noticesRole  = "../../../../kustomize/components/notifications/role.yaml"
 )
 
 // byName are the resources of which a role gives single objects alone: their rights are "group/resource/name verb",
@@ -409,6 +410,15 @@ func TestRights_OfTheWebhookAreThoseThatItUses(t *testing.T) {
 	}
 }
 
+func TestRights_OfNotificationsAreThoseThatTheyUse(t *testing.T) {
+	given, always := granted(t, noticesRole), granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml")
+	used := everything(t, func(s *Settings) { s.Shards, s.NotificationNetworks = 1, "public" }, slices.Sorted(maps.Keys(given))...)
+	maps.DeleteFunc(used, func(right string, _ bool) bool { return always[right] })
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+		t.Errorf("rights of notifications (-used +given):\n%s", diff)
+	}
+}
+
 // numbered are objects of which there are several.
 var numbered = regexp.MustCompile(`-[0-9]+$`)
 
@@ -429,7 +439,7 @@ func TestRights_EachStandsInTheTable(t *testing.T) {
 		}
 	}
 	given := map[string]bool{}
-	for right := range granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole) {
+	for right := range granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole, noticesRole) {
 		of, verb, _ := strings.Cut(right, " ")
 		if parts := strings.Split(of, "/"); len(parts) == 3 && slices.Contains(byName, parts[1]) {
 			of = parts[0] + "/" + parts[1]

@@ -13,6 +13,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/receivers"
 )
 
 // Settings are what an operator can set: as flags, as environment variables (NEMESIS_LISTEN for
@@ -75,6 +76,9 @@ type Settings struct {
 	SidecarImage string
 	// SidecarControllerURL is where it sends what it measures. Default: this controller.
 	SidecarControllerURL string
+	// NotificationNetworks are the networks that notices may be sent to, with commas between; public stands for all
+	// addresses of the internet. Default "": nobody is told anything.
+	NotificationNetworks string
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -108,6 +112,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.AddressOrNone(&s.WebhookListen, "webhook-listen", "", "address of the API server's questions on pods and CustomAutoscalers, TLS; empty: none")
 	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
 	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
+	set.Text(&s.NotificationNetworks, "notification-networks", "", "networks that notices may be sent to, public and CIDRs with commas between; empty: none are sent", receivers.NetworksAllowed, isNetworks)
 	err = errors.Join(set.Load(args, environ), s.Encryption.Validate())
 	return s, set.Values(), err
 }
@@ -118,6 +123,11 @@ func (s *Settings) level() slog.Level {
 		return slog.LevelInfo
 	}
 	return level
+}
+
+func isNetworks(text string) bool {
+	_, err := receivers.ParseNetworks(text)
+	return err == nil
 }
 
 func isAccounts(text string) bool {

@@ -2,9 +2,11 @@
 // Deployment the requests for a host and prefix go. It is pure: objects in, owners and refusals with
 // their reasons out.
 //
-// Of two that ask for the same the older one has it, so that a new object never takes anything away; of two
-// that are as old, the one whose namespace and name come first. Within an object the order of its entries
-// counts, and a Deployment may be reached at several of them.
+// Of two that ask for the same the older claim has it, so that neither a new object nor an edit ever takes
+// anything away: what an object asked for when it was created is as old as the object, what an edit adds is as
+// old as the edit (see since.go). Of two claims that are as old it is the one whose namespace and name come
+// first. Within an object the older claims go first, then those that come first in its list, and a Deployment
+// may be reached at several of them.
 //
 // Within a namespace a longer prefix may be taken out of a shorter one, and a host out of a prefix of every
 // host. Another namespace may do neither: there the whole overlap counts as the same (see overlap.go), unless
@@ -31,6 +33,9 @@ type Target struct {
 	Deployment string
 	Prefix     string
 	Hosts      []string // none: every host
+	// Since is when it began to be asked for; before the object was created: since then. What is asked for is
+	// a Deployment, a prefix and hosts: with another one of them it is another claim.
+	Since time.Time
 }
 
 // Claim is a Deployment that a CustomAutoscaler owns, and at which of its targets it is reached: their
@@ -45,19 +50,13 @@ type Refusal struct {
 	Text    string           // for whoever may see the object: it names nothing of another namespace
 	Foreign bool             // another namespace has it, or a Policy gives it to others
 	By      fleet.Autoscaler // who has it, for the log; the zero value: a Policy decides
+	place   int              // of the target
 }
 
-// before is the order in which objects choose.
-func (o *Object) before(other *Object) bool { return compareAge(o, other) < 0 }
-
-func compareAge(a, b *Object) int {
-	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-}
-
-// sameClaims tells whether two objects ask for the same, and are as old.
+// sameClaims tells whether two objects ask for the same, since the same time.
 func sameClaims(a, b *Object) bool {
 	return a.Created.Equal(b.Created) && slices.EqualFunc(a.Targets, b.Targets, func(s, t Target) bool {
-		return s.Deployment == t.Deployment && s.Prefix == t.Prefix && slices.Equal(s.Hosts, t.Hosts)
+		return s.Deployment == t.Deployment && s.Prefix == t.Prefix && slices.Equal(s.Hosts, t.Hosts) && a.age(s).Equal(b.age(t))
 	})
 }
 

@@ -81,11 +81,11 @@ func TestIndex_GivesEachToOne(t *testing.T) {
 			x := NewIndex()
 			x.Update(c.objects, nil)
 			owners, texts := map[string]owner{}, map[string][]string{}
-			for k, claim := range x.claims {
+			for k, claim := range claimsOf(x) {
 				owners[k.String()] = owner{claim.By.Namespace + "/" + claim.By.Name, claim.Targets}
 			}
-			for a, e := range x.objects {
-				for _, r := range e.refused {
+			for a := range x.objects {
+				for _, r := range x.Refused(a) {
 					texts[a.Namespace+"/"+a.Name] = append(texts[a.Namespace+"/"+a.Name], r.Text)
 				}
 			}

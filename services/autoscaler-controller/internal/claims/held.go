@@ -28,7 +28,7 @@ type holding struct {
 	address
 }
 
-// register files holdings, each list in the order of their objects.
+// register files holdings, each list in the order of their entries.
 type register map[area][]*holding
 
 // kinds are those under which an address that somebody has is filed.
@@ -88,7 +88,7 @@ func (r register) remove(h *holding, k kind) {
 		list := r[at]
 		i, _ := slices.BinarySearchFunc(list, h, compareHoldings)
 		for i < len(list) && list[i] != h {
-			i++ // others of the same object
+			i++ // others of the same entry
 		}
 		if list = slices.Delete(list, i, min(i+1, len(list))); len(list) == 0 {
 			delete(r, at)
@@ -98,7 +98,7 @@ func (r register) remove(h *holding, k kind) {
 	}
 }
 
-func compareHoldings(a, b *holding) int { return compareAge(&a.of.Object, &b.of.Object) }
+func compareHoldings(a, b *holding) int { return compareEntries(a.of, b.of) }
 
 // meeting are the lists in which all of a kind stand that have paths in common with an address; not all
 // that stand there have.

@@ -1,8 +1,11 @@
 package claims
 
 import (
+	"cmp"
+	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -12,21 +15,32 @@ import (
 // Make it with NewIndex; it has no lock of its own.
 type Index struct {
 	policy   Policy
-	objects  map[fleet.Autoscaler]*entry
-	claims   map[fleet.Key]Claim
+	objects  map[fleet.Autoscaler]*known
+	owners   map[fleet.Key][]*entry // who has a Deployment, in their order: of one object, when all are looked at
 	wanted   map[fleet.Key][]*entry // who asks for a Deployment, in their order, each once
 	at       map[address][]*entry   // who asks for the very address, likewise
 	register register
+	newest   time.Time // of all ages that it was told of
 }
 
-// entry is an object and what became of it.
-type entry struct {
+// known is an object, as its claims of the same age.
+type known struct {
 	Object
+	parts []*entry
+}
+
+// entry is what an object asks for since the same time, and what became of it.
+type entry struct {
+	fleet.Autoscaler
+	since    time.Time
+	targets  []Target
+	places   []int  // of the targets in Object.Targets
+	gone     bool   // it is in the index no more
 	accepted []bool // of its targets
 	refused  []Refusal
 	held     []*holding
 	asked    []*holding          // below its namespace's name
-	keeps    map[*entry]struct{} // objects of other namespaces that are refused something because of it
+	keeps    map[*entry]struct{} // entries of other namespaces that are refused something because of it
 	keptBy   []*entry
 }
 
@@ -42,50 +56,78 @@ type Change struct {
 // NewIndex makes an index of nothing.
 func NewIndex() *Index {
 	return &Index{
-		objects: map[fleet.Autoscaler]*entry{}, claims: map[fleet.Key]Claim{},
+		objects: map[fleet.Autoscaler]*known{}, owners: map[fleet.Key][]*entry{},
 		wanted: map[fleet.Key][]*entry{}, at: map[address][]*entry{}, register: register{},
 	}
 }
 
 // Claim is who has a Deployment.
 func (x *Index) Claim(k fleet.Key) (Claim, bool) {
-	c, ok := x.claims[k]
-	return c, ok
+	owners := x.owners[k]
+	if len(owners) == 0 {
+		return Claim{}, false
+	}
+	c := Claim{By: owners[0].Autoscaler}
+	for _, e := range owners {
+		if e.Autoscaler == c.By {
+			c.Targets = append(c.Targets, e.at(k.Deployment)...)
+		}
+	}
+	slices.Sort(c.Targets)
+	return c, true
+}
+
+// at are the places of those of its targets at which it has a Deployment.
+func (e *entry) at(deployment string) []int {
+	var places []int
+	for i, t := range e.targets {
+		if t.Deployment == deployment && i < len(e.accepted) && e.accepted[i] {
+			places = append(places, e.places[i])
+		}
+	}
+	return places
 }
 
 // Refused says why an object has not all that it asks for; nil when it has.
 func (x *Index) Refused(a fleet.Autoscaler) []Refusal {
-	if e, known := x.objects[a]; known {
-		return e.refused
+	if o, known := x.objects[a]; known {
+		return o.refused()
 	}
 	return nil
 }
 
-// Would says what an object would be refused if it were there as it is given now, beside the others. Nothing
-// changes. What it asks for below its namespace's name may take something from older ones, and then it may be
-// refused less.
-func (x *Index) Would(o Object) []Refusal {
-	r, e, own := newRun(x), &entry{Object: o}, map[address]struct{}{}
-	var list []Refusal
-	for _, t := range o.Targets {
-		if why, refused := r.refuses(e, t, own); refused {
-			list = append(list, why)
-			continue
-		}
-		for a := range t.addresses() {
-			own[a] = struct{}{}
-		}
+// refused is what its parts are refused, in the order of its targets.
+func (o *known) refused() []Refusal {
+	if len(o.parts) == 1 {
+		return o.parts[0].refused
 	}
-	r.forgive(e)
-	return list
+	var all []Refusal
+	for _, e := range o.parts {
+		all = append(all, e.refused...)
+	}
+	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(a.place, b.place) })
+	return all
+}
+
+// Would says what an object would be refused if it were there as it is given now, beside the others. Nothing
+// changes. What it asks for below its namespace's name may take something from older ones, and older claims of it
+// from younger ones, and then it may be refused less.
+func (x *Index) Would(o Object) []Refusal {
+	r, own := newRun(x), map[address]struct{}{}
+	would := &known{Object: o, parts: o.parts()}
+	for _, e := range would.parts {
+		_, e.refused = r.judge(e, own)
+		r.forgive(e)
+	}
+	return would.refused()
 }
 
 // Update takes objects that are new or have changed, and drops others.
 func (x *Index) Update(set []Object, drop []fleet.Autoscaler) Change {
 	r := newRun(x)
 	for _, a := range drop {
-		if e, known := x.objects[a]; known {
-			r.drop(e)
+		if o, known := x.objects[a]; known {
+			r.drop(o)
 		}
 	}
 	for _, o := range set {
@@ -97,18 +139,21 @@ func (x *Index) Update(set []Object, drop []fleet.Autoscaler) Change {
 // Govern takes another policy.
 func (x *Index) Govern(p Policy) Change {
 	x.policy = p
-	return x.again(func(*entry) bool { return true })
+	return x.again(func(string) bool { return true })
 }
 
 // Reconsider looks again at the objects of some namespaces: a rule's From says something else of them.
 func (x *Index) Reconsider(namespaces map[string]struct{}) Change {
-	return x.again(func(e *entry) bool { _, among := namespaces[e.Namespace]; return among })
+	return x.again(func(namespace string) bool { _, among := namespaces[namespace]; return among })
 }
 
-func (x *Index) again(which func(*entry) bool) Change {
+func (x *Index) again(which func(namespace string) bool) Change {
 	r := newRun(x)
-	for _, e := range x.objects {
-		if which(e) {
+	for _, o := range x.objects {
+		if !which(o.Namespace) {
+			continue
+		}
+		for _, e := range o.parts {
 			r.push(e)
 		}
 	}
@@ -116,8 +161,8 @@ func (x *Index) again(which func(*entry) bool) Change {
 }
 
 func (x *Index) link(e *entry) {
-	x.objects[e.Autoscaler] = e
-	for _, t := range e.Targets {
+	x.newest = later(x.newest, e.since)
+	for _, t := range e.targets {
 		insert(x.wanted, fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}, e)
 		for a := range t.addresses() {
 			insert(x.at, a, e)
@@ -131,7 +176,8 @@ func (x *Index) link(e *entry) {
 }
 
 func (x *Index) unlink(e *entry) {
-	for _, t := range e.Targets {
+	e.gone = true
+	for _, t := range e.targets {
 		remove(x.wanted, fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}, e)
 		for a := range t.addresses() {
 			remove(x.at, a, e)
@@ -140,7 +186,6 @@ func (x *Index) unlink(e *entry) {
 	for _, h := range e.asked {
 		x.register.remove(h, asked)
 	}
-	delete(x.objects, e.Autoscaler)
 }
 
 func insert[K comparable](of map[K][]*entry, at K, e *entry) {
@@ -163,35 +208,42 @@ func remove[K comparable](of map[K][]*entry, at K, e *entry) {
 	}
 }
 
-func compareEntries(a, b *entry) int { return compareAge(&a.Object, &b.Object) }
+// before is the order in which claims are heard.
+func (e *entry) before(other *entry) bool { return compareEntries(e, other) < 0 }
+
+func compareEntries(a, b *entry) int {
+	return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
 
 // moved are the Deployments whose claim is another one, or whose owner has changed.
 func (x *Index) moved(before map[fleet.Key]Claim, changed map[fleet.Autoscaler]struct{}) []fleet.Key {
 	keys := map[fleet.Key]struct{}{}
 	for k, b := range before {
-		if c := x.claims[k]; c.By != b.By || !slices.Equal(b.Targets, c.Targets) {
+		if c, _ := x.Claim(k); c.By != b.By || !slices.Equal(b.Targets, c.Targets) {
 			keys[k] = struct{}{}
 		}
 	}
 	for a := range changed {
-		for k := range x.owned(x.objects[a]) {
-			keys[k] = struct{}{}
+		o, there := x.objects[a]
+		if !there {
+			continue
+		}
+		for _, e := range o.parts {
+			for k := range e.owned() {
+				keys[k] = struct{}{}
+			}
 		}
 	}
 	return slices.SortedFunc(maps.Keys(keys), fleet.Key.Compare)
 }
 
-// owned are the claims of an object by Deployment.
-func (x *Index) owned(e *entry) map[fleet.Key]Claim {
-	owned := map[fleet.Key]Claim{}
-	if e == nil {
-		return owned
-	}
-	for i, t := range e.Targets {
-		if i < len(e.accepted) && e.accepted[i] {
-			k := fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}
-			owned[k] = Claim{By: e.Autoscaler, Targets: append(owned[k].Targets, i)}
+// owned are the Deployments that it has; one may come twice.
+func (e *entry) owned() iter.Seq[fleet.Key] {
+	return func(yield func(fleet.Key) bool) {
+		for i, t := range e.targets {
+			if i < len(e.accepted) && e.accepted[i] && !yield(fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}) {
+				return
+			}
 		}
 	}
-	return owned
 }

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -44,55 +45,80 @@ func overlaps(older, younger had) bool {
 }
 
 func (w world) resolve() (map[fleet.Key]Claim, map[fleet.Autoscaler][]string, []had) {
-	ordered := slices.SortedFunc(maps.Values(w.objects), func(a, b Object) int { return compareAge(&a, &b) })
-	owners, refused := map[fleet.Key]Claim{}, map[fleet.Autoscaler][]string{}
-	var all []had
-	for _, o := range ordered {
-	targets:
+	type claim struct {
+		Object
+		i   int
+		age time.Time
+	}
+	var ordered []claim
+	for _, o := range w.objects {
 		for i, t := range o.Targets {
-			no := func(format string, args ...any) {
-				refused[o.Autoscaler] = append(refused[o.Autoscaler], fmt.Sprintf(format, args...))
+			age := o.Created
+			if t.Since.After(age) {
+				age = t.Since
 			}
-			k := fleet.Key{Namespace: o.Namespace, Deployment: t.Deployment}
-			if c, owned := owners[k]; owned && c.By != o.Autoscaler {
-				no("the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, c.By.Name)
-				continue
-			}
-			for _, h := range all { // in the order in which they were had
-				if h.Namespace == o.Namespace && slices.Contains(slices.Collect(t.addresses()), h.address) {
-					if h.Autoscaler == o.Autoscaler {
-						no("%s: apiPrefix %s is given twice, for the same hosts", t.Deployment, t.Prefix)
-					} else {
-						no("%s: apiPrefix %s belongs to the CustomAutoscaler %s/%s, which is older", t.Deployment, t.Prefix, h.Namespace, h.Name)
-					}
-					continue targets
-				}
-			}
-			for a := range t.addresses() {
-				if w.policy.says(o.Namespace, a) == denied {
-					no("%s: apiPrefix %s%s is given to other namespaces by a ClaimPolicy", t.Deployment, t.Prefix, t.on())
-					continue targets
-				}
-			}
-			for a := range t.addresses() {
-				me, said := had{o, i, a}, w.policy.says(o.Namespace, a)
-				taken := slices.ContainsFunc(all, func(h had) bool {
-					return h.Namespace != o.Namespace && (h.address == a || said == silent && overlaps(h, me))
-				})
-				if taken || said == silent && w.belongs(me) {
-					no("%s: apiPrefix %s%s overlaps what an application of another namespace holds; /%s and what is below it is this namespace's own, more is given by a ClaimPolicy",
-						t.Deployment, t.Prefix, t.on(), o.Namespace)
-					continue targets
-				}
-			}
-			c := owners[k]
-			owners[k] = Claim{By: o.Autoscaler, Targets: append(c.Targets, i)}
-			for a := range t.addresses() {
-				all = append(all, had{o, i, a})
-			}
+			ordered = append(ordered, claim{o, i, age})
 		}
 	}
-	return owners, refused, all
+	slices.SortFunc(ordered, func(a, b claim) int {
+		return cmp.Or(a.age.Compare(b.age), compare(a.Autoscaler, b.Autoscaler), cmp.Compare(a.i, b.i))
+	})
+	owners, refused := map[fleet.Key]Claim{}, map[fleet.Autoscaler]map[int]string{}
+	var all []had
+targets:
+	for _, o := range ordered {
+		i, t := o.i, o.Targets[o.i]
+		no := func(format string, args ...any) {
+			if refused[o.Autoscaler] == nil {
+				refused[o.Autoscaler] = map[int]string{}
+			}
+			refused[o.Autoscaler][i] = fmt.Sprintf(format, args...)
+		}
+		k := fleet.Key{Namespace: o.Namespace, Deployment: t.Deployment}
+		if c, owned := owners[k]; owned && c.By != o.Autoscaler {
+			no("the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, c.By.Name)
+			continue
+		}
+		for _, h := range all { // in the order in which they were had
+			if h.Namespace == o.Namespace && slices.Contains(slices.Collect(t.addresses()), h.address) {
+				if h.Autoscaler == o.Autoscaler {
+					no("%s: apiPrefix %s is given twice, for the same hosts", t.Deployment, t.Prefix)
+				} else {
+					no("%s: apiPrefix %s belongs to the CustomAutoscaler %s/%s, which is older", t.Deployment, t.Prefix, h.Namespace, h.Name)
+				}
+				continue targets
+			}
+		}
+		for a := range t.addresses() {
+			if w.policy.says(o.Namespace, a) == denied {
+				no("%s: apiPrefix %s%s is given to other namespaces by a ClaimPolicy", t.Deployment, t.Prefix, t.on())
+				continue targets
+			}
+		}
+		for a := range t.addresses() {
+			me, said := had{o.Object, i, a}, w.policy.says(o.Namespace, a)
+			taken := slices.ContainsFunc(all, func(h had) bool {
+				return h.Namespace != o.Namespace && (h.address == a || said == silent && overlaps(h, me))
+			})
+			if taken || said == silent && w.belongs(me) {
+				no("%s: apiPrefix %s%s overlaps what an application of another namespace holds; /%s and what is below it is this namespace's own, more is given by a ClaimPolicy",
+					t.Deployment, t.Prefix, t.on(), o.Namespace)
+				continue targets
+			}
+		}
+		c := owners[k]
+		owners[k] = Claim{By: o.Autoscaler, Targets: slices.Sorted(slices.Values(append(c.Targets, i)))}
+		for a := range t.addresses() {
+			all = append(all, had{o.Object, i, a})
+		}
+	}
+	lists := map[fleet.Autoscaler][]string{}
+	for a, texts := range refused {
+		for _, i := range slices.Sorted(maps.Keys(texts)) {
+			lists[a] = append(lists[a], texts[i])
+		}
+	}
+	return owners, lists, all
 }
 
 // belongs tells whether a namespace asks for something below its own name that meets an address of another.
@@ -118,6 +144,9 @@ func randomly(chance *rand.Rand) Object {
 		t := at(pick("a", "b", "c"), pick("/", "/x", "/x/y", "/x/y/z", "/xy", "/n", "/n/a", "/m", "/m/b/c"))
 		for range chance.IntN(3) * chance.IntN(2) {
 			t.Hosts = append(t.Hosts, pick("h", "g.i", "k.i"))
+		}
+		if chance.IntN(3) == 0 {
+			t.Since = day.Add(time.Duration(chance.IntN(9)) - 6) // before the object was made, too
 		}
 		o.Targets = append(o.Targets, t)
 	}
@@ -158,7 +187,7 @@ func TestIndex_SaysWhatAWorldSaysOfAll(t *testing.T) {
 				w.objects[o.Autoscaler] = o
 			}
 			var change Change
-			alone := len(set) == 1 && before.objects[set[0].Autoscaler].Targets == nil && len(drop) == 0 && !asksAtHome(set[0])
+			alone := len(set) == 1 && before.objects[set[0].Autoscaler].Targets == nil && len(drop) == 0 && !asksAtHome(set[0]) && len(set[0].parts()) == 1
 			var would []string
 			if alone {
 				would = texts(x.Would(set[0]))
@@ -182,7 +211,7 @@ func TestIndex_SaysWhatAWorldSaysOfAll(t *testing.T) {
 		for a := range w.objects {
 			x.Update(nil, []fleet.Autoscaler{a})
 		}
-		if len(x.objects)+len(x.at)+len(x.wanted)+len(x.claims)+len(x.register) > 0 {
+		if len(x.objects)+len(x.at)+len(x.wanted)+len(x.owners)+len(x.register) > 0 {
 			t.Fatalf("seed %d: of nothing it keeps %+v", seed, x)
 		}
 	}
@@ -211,8 +240,8 @@ func first(list []Object) fleet.Autoscaler {
 func same(t *testing.T, when string, x *Index, w world) {
 	t.Helper()
 	owners, refused, all := w.resolve()
-	if !maps.EqualFunc(owners, x.claims, func(a, b Claim) bool { return a.By == b.By && slices.Equal(a.Targets, b.Targets) }) {
-		t.Errorf("%s: owners are %v, want %v", when, x.claims, owners)
+	if !maps.EqualFunc(owners, claimsOf(x), func(a, b Claim) bool { return a.By == b.By && slices.Equal(a.Targets, b.Targets) }) {
+		t.Errorf("%s: owners are %v, want %v", when, claimsOf(x), owners)
 	}
 	for a := range w.objects {
 		if got := texts(x.Refused(a)); !slices.Equal(got, refused[a]) {
@@ -253,6 +282,26 @@ func tells(t *testing.T, when string, c Change, before, after world) {
 	}
 }
 
+// claimsOf are all claims of an index.
+func claimsOf(x *Index) map[fleet.Key]Claim {
+	all := map[fleet.Key]Claim{}
+	for k := range x.owners {
+		all[k], _ = x.Claim(k)
+	}
+	return all
+}
+
+// holdings are all addresses that are had in an index.
+func holdings(x *Index) []*holding {
+	var all []*holding
+	for _, o := range x.objects {
+		for _, e := range o.parts {
+			all = append(all, e.held...)
+		}
+	}
+	return all
+}
+
 func texts(list []Refusal) []string {
 	var out []string
 	for _, r := range list {
@@ -276,10 +325,7 @@ func TestIndex_NoRequestGoesToAYoungerOneOfAnotherNamespace(t *testing.T) {
 		for range 25 {
 			x.Update([]Object{randomly(chance)}, nil)
 		}
-		var all []*holding
-		for _, e := range x.objects {
-			all = append(all, e.held...)
-		}
+		all := holdings(x)
 		for _, r := range requests {
 			var first *holding
 			for _, h := range all {
@@ -288,7 +334,7 @@ func TestIndex_NoRequestGoesToAYoungerOneOfAnotherNamespace(t *testing.T) {
 				}
 			}
 			for _, h := range all {
-				if !h.takes(r) || h.of.Namespace == first.of.Namespace || first.of.before(&h.of.Object) || first.isOf(first.of.Namespace) && h.host == "" {
+				if !h.takes(r) || h.of.Namespace == first.of.Namespace || first.of.before(h.of) || first.isOf(first.of.Namespace) && h.host == "" {
 					continue
 				}
 				t.Fatalf("seed %d: %v goes to %s:%v, which is younger than %s:%v", seed, r, first.of.Namespace, first.address, h.of.Namespace, h.address)

@@ -38,11 +38,11 @@ func (x *Index) held(e *entry, a address) *entry {
 	return x.older(e, a, ofAny)
 }
 
-// older finds an older object of another namespace that has an address of a kind which overlaps one.
+// older finds an older claim of another namespace that has an address of a kind which overlaps one.
 func (x *Index) older(e *entry, a address, k kind) *entry {
 	for list := range x.register.meeting(a, k) {
 		for _, h := range list {
-			if !h.of.before(&e.Object) {
+			if !h.of.before(e) {
 				break
 			}
 			if h.of.Namespace != e.Namespace && meet(h.prefix, a.prefix) {
@@ -53,11 +53,11 @@ func (x *Index) older(e *entry, a address, k kind) *entry {
 	return nil
 }
 
-// younger calls a function with each younger object of another namespace that has an address of a kind
+// younger calls a function with each younger entry of another namespace that has an address of a kind
 // which overlaps one.
 func (x *Index) younger(e *entry, a address, k kind, do func(*entry)) {
 	for list := range x.register.meeting(a, k) {
-		for i := len(list) - 1; i >= 0 && e.before(&list[i].of.Object); i-- {
+		for i := len(list) - 1; i >= 0 && e.before(list[i].of); i-- {
 			if h := list[i]; h.of.Namespace != e.Namespace && meet(h.prefix, a.prefix) {
 				do(h.of)
 			}
@@ -99,7 +99,7 @@ func (x *Index) exact(a address) *entry {
 	var first *entry
 	for _, k := range kinds {
 		for _, h := range x.register[a.at(k)] {
-			if h.prefix == a.prefix && (first == nil || h.of.before(&first.Object)) {
+			if h.prefix == a.prefix && (first == nil || h.of.before(first)) {
 				first = h.of
 				break
 			}

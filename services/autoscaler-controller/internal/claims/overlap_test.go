@@ -14,10 +14,8 @@ import (
 // has are the addresses that are had, as namespace:host+prefix, ordered.
 func has(x *Index) []string {
 	var list []string
-	for _, e := range x.objects {
-		for _, h := range e.held {
-			list = append(list, e.Namespace+":"+h.host+h.prefix)
-		}
+	for _, h := range holdings(x) {
+		list = append(list, h.of.Namespace+":"+h.host+h.prefix)
 	}
 	slices.Sort(list)
 	return list

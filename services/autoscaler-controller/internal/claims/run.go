@@ -9,7 +9,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// run is one update. It looks at objects anew, the oldest first: what one gets depends on older ones alone
+// run is one update. It looks at entries anew, the oldest first: what one gets depends on older ones alone
 // (and on what is asked for below a namespace's own name, which is known before), so each is looked at once.
 type run struct {
 	*Index
@@ -27,7 +27,7 @@ func newRun(x *Index) *run {
 	}
 }
 
-// push has an object looked at.
+// push has an entry looked at.
 func (r *run) push(e *entry) {
 	if _, twice := r.queued[e]; !twice {
 		r.queued[e] = struct{}{}
@@ -35,29 +35,35 @@ func (r *run) push(e *entry) {
 	}
 }
 
-func (r *run) drop(e *entry) {
-	r.note(e)
-	r.retract(e)
-	r.forgive(e)
-	r.unlink(e)
-	r.released(e)
+func (r *run) drop(o *known) {
+	r.note(o.Autoscaler)
+	delete(r.objects, o.Autoscaler)
+	for _, e := range o.parts {
+		r.retract(e)
+		r.forgive(e)
+		r.unlink(e)
+		r.released(e)
+	}
 }
 
 func (r *run) set(o Object) {
 	r.changed[o.Autoscaler] = struct{}{}
-	before, known := r.objects[o.Autoscaler]
-	if known && sameClaims(&before.Object, &o) {
+	before, there := r.objects[o.Autoscaler]
+	if there && sameClaims(&before.Object, &o) {
 		before.Object = o
 		return
 	}
-	if known {
+	if there {
 		r.drop(before)
 	}
-	e := &entry{Object: o}
-	r.link(e)
-	r.push(e)
-	for _, h := range e.asked {
-		r.strangers(h, r.push)
+	now := &known{Object: o, parts: o.parts()}
+	r.objects[o.Autoscaler], r.newest = now, later(r.newest, o.Created)
+	for _, e := range now.parts {
+		r.link(e)
+		r.push(e)
+		for _, h := range e.asked {
+			r.strangers(h, r.push)
+		}
 	}
 }
 
@@ -66,7 +72,7 @@ func (r *run) finish() Change {
 	for len(r.queue) > 0 {
 		e, _ := heap.Pop(&r.queue).(*entry)
 		delete(r.queued, e)
-		if r.objects[e.Autoscaler] == e {
+		if !e.gone {
 			r.decide(e)
 		}
 	}
@@ -82,30 +88,27 @@ func (r *run) finish() Change {
 }
 
 // note keeps what an object was refused before.
-func (r *run) note(e *entry) {
-	if _, noted := r.refused[e.Autoscaler]; !noted {
-		r.refused[e.Autoscaler] = e.refused
+func (r *run) note(a fleet.Autoscaler) {
+	if _, noted := r.refused[a]; !noted {
+		r.refused[a] = r.Refused(a)
 	}
 }
 
-// decide says anew what an object has and what not.
+// decide says anew what an entry has and what not.
 func (r *run) decide(e *entry) {
-	r.note(e)
+	r.note(e.Autoscaler)
 	r.forgive(e)
-	e.refused = nil
-	accepted := make([]bool, len(e.Targets))
 	own := map[address]struct{}{}
-	for i, t := range e.Targets {
-		why, refused := r.refuses(e, t, own)
-		if refused {
-			e.refused = append(e.refused, why)
-			continue
+	for _, older := range r.objects[e.Autoscaler].parts {
+		if older == e {
+			break
 		}
-		accepted[i] = true
-		for a := range t.addresses() {
-			own[a] = struct{}{}
+		for _, h := range older.held {
+			own[h.address] = struct{}{}
 		}
 	}
+	var accepted []bool
+	accepted, e.refused = r.judge(e, own)
 	if slices.Equal(accepted, e.accepted) {
 		return
 	}
@@ -115,17 +118,37 @@ func (r *run) decide(e *entry) {
 	r.hold(e)
 }
 
+// judge says which of its targets an entry has, and why not the others. own is what its object has already,
+// and then what it has besides.
+func (r *run) judge(e *entry, own map[address]struct{}) (accepted []bool, list []Refusal) {
+	accepted = make([]bool, len(e.targets))
+	for i, t := range e.targets {
+		why, refused := r.refuses(e, t, own)
+		if refused {
+			why.place = e.places[i]
+			list = append(list, why)
+			continue
+		}
+		accepted[i] = true
+		for a := range t.addresses() {
+			own[a] = struct{}{}
+		}
+	}
+	return accepted, list
+}
+
 // refuses says why an object cannot have a target; own is what it has already. Reasons of the own namespace
 // go first: these name who has it.
 func (r *run) refuses(e *entry, t Target, own map[address]struct{}) (Refusal, bool) {
 	k := fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}
-	if c, owned := r.claims[k]; owned && c.By != e.Autoscaler && r.objects[c.By].before(&e.Object) {
-		return Refusal{By: c.By, Text: fmt.Sprintf("the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, c.By.Name)}, true
+	if owners := r.owners[k]; len(owners) > 0 && owners[0].Autoscaler != e.Autoscaler && owners[0].before(e) {
+		by := owners[0].Autoscaler
+		return Refusal{By: by, Text: fmt.Sprintf("the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, by.Name)}, true
 	}
 	var first *entry
 	for a := range t.addresses() {
 		by := r.exact(a)
-		if by != nil && by.before(&e.Object) && by.Namespace == e.Namespace && (first == nil || by.before(&first.Object)) {
+		if by != nil && by.before(e) && by.Namespace == e.Namespace && by.Autoscaler != e.Autoscaler && (first == nil || by.before(first)) {
 			first = by
 		}
 	}
@@ -169,7 +192,7 @@ func (r *run) forbids(e *entry, t Target) (Refusal, bool) {
 
 // keeper is who of another namespace keeps an object from an address; nil: nobody.
 func (r *run) keeper(e *entry, a address) *entry {
-	if by := r.exact(a); by != nil && by.Namespace != e.Namespace && by.before(&e.Object) {
+	if by := r.exact(a); by != nil && by.Namespace != e.Namespace && by.before(e) {
 		return by
 	}
 	if r.policy.says(e.Namespace, a) == granted {
@@ -178,14 +201,14 @@ func (r *run) keeper(e *entry, a address) *entry {
 	return r.held(e, a)
 }
 
-// hold has an object have what it is accepted for, and looks at those who may lose by it.
+// hold has an entry have what it is accepted for, and looks at those who may lose by it.
 func (r *run) hold(e *entry) {
-	for k, c := range r.owned(e) {
+	for k := range e.owned() {
 		r.touch(k)
-		r.claims[k] = c
+		insert(r.owners, k, e)
 		r.pushYounger(r.wanted[k], e)
 	}
-	for i, t := range e.Targets {
+	for i, t := range e.targets {
 		if !e.accepted[i] {
 			continue
 		}
@@ -201,13 +224,11 @@ func (r *run) hold(e *entry) {
 	}
 }
 
-// retract takes from an object all that it has, and looks at those who may get it.
+// retract takes from an entry all that it has, and looks at those who may get it.
 func (r *run) retract(e *entry) {
-	for k := range r.owned(e) {
-		if r.claims[k].By == e.Autoscaler {
-			r.touch(k)
-			delete(r.claims, k)
-		}
+	for k := range e.owned() {
+		r.touch(k)
+		remove(r.owners, k, e)
 		r.pushYounger(r.wanted[k], e)
 	}
 	for _, h := range e.held {
@@ -219,14 +240,14 @@ func (r *run) retract(e *entry) {
 	e.held, e.accepted = nil, nil
 }
 
-// released looks at those whom an object kept from something.
+// released looks at those whom an entry kept from something.
 func (r *run) released(e *entry) {
 	for other := range maps.Clone(e.keeps) {
 		r.push(other)
 	}
 }
 
-// forgive forgets who keeps an object from something.
+// forgive forgets who keeps an entry from something.
 func (r *run) forgive(e *entry) {
 	for _, by := range e.keptBy {
 		delete(by.keeps, e)
@@ -236,21 +257,21 @@ func (r *run) forgive(e *entry) {
 
 func (r *run) touch(k fleet.Key) {
 	if _, done := r.before[k]; !done {
-		r.before[k] = r.claims[k]
+		r.before[k], _ = r.Claim(k)
 	}
 }
 
 func (r *run) pushYounger(list []*entry, e *entry) {
-	for i := len(list) - 1; i >= 0 && e.before(&list[i].Object); i-- {
+	for i := len(list) - 1; i >= 0 && e.before(list[i]); i-- {
 		r.push(list[i])
 	}
 }
 
-// queue is a heap of objects, the oldest first.
+// queue is a heap of entries, the oldest first.
 type queue []*entry
 
 func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].before(&q[j].Object) }
+func (q queue) Less(i, j int) bool { return q[i].before(q[j]) }
 func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 
 // Push is for the heap.

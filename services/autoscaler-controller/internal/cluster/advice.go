@@ -24,7 +24,7 @@ func (w *Watcher) Sidecar(namespace, deployment string) (injection.Sidecar, bool
 // Advise says what of a CustomAutoscaler that is about to be written does not fit what there is.
 func (w *Watcher) Advise(a fleet.Autoscaler, created time.Time, spec contract.Spec) []string {
 	o := advice.Object{Concurrency: spec.Concurrency}
-	for _, r := range w.refusals(claimedBy(a, created, spec)) {
+	for _, r := range w.refusals(a, created, spec) {
 		o.Refused = append(o.Refused, r.Text)
 	}
 	for _, t := range spec.Targets {
@@ -40,10 +40,16 @@ func (w *Watcher) Advise(a fleet.Autoscaler, created time.Time, spec contract.Sp
 	return advice.Warnings(o)
 }
 
-func (w *Watcher) refusals(o claims.Object) []claims.Refusal {
+// refusals are what it would be refused: of one that is known already, what it asks for besides is a new claim.
+func (w *Watcher) refusals(a fleet.Autoscaler, created time.Time, spec contract.Spec) []claims.Refusal {
 	w.turn.Lock()
 	defer w.turn.Unlock()
-	return w.index.Would(o)
+	one := []claims.Seen{{Object: claimedBy(a, created, spec)}}
+	if known, there := w.autoscalers.get(a); there && known.said.created.Equal(created) {
+		one[0].Known, one[0].Edited = known.said.claimed().Targets, true
+	}
+	w.index.Date(one, time.Now())
+	return w.index.Would(one[0].Object)
 }
 
 // advised is the Service as advice has it.

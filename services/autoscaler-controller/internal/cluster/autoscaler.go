@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
@@ -18,7 +19,8 @@ type autoscaler struct {
 	written    time.Time // when its spec was last written, as far as that is known
 	generation int64
 	uid        string
-	malformed  error // the object cannot be read; the rest is what was last known
+	malformed  error       // the object cannot be read; the rest is what was last known
+	since      []time.Time // when each of Targets began to be asked for
 }
 
 // sighting is a CustomAutoscaler as the API server brings it.
@@ -28,6 +30,18 @@ type sighting struct {
 	said    *autoscaler // nil: what is known already
 	digest  uint64      // of the status
 	kept    map[string]contract.Remembered
+	record  record
+}
+
+// record is what a status that this process has not written says of claims, and of which generation.
+type record struct {
+	claims     []contract.Claim
+	generation int64
+}
+
+func recordOf(s contract.Status) record {
+	list, generation := s.Claims()
+	return record{list, generation}
 }
 
 // decode reads an object.
@@ -71,7 +85,58 @@ func lastWritten(o *kube.Raw) time.Time {
 }
 
 // claimed is what it claims.
-func (a *autoscaler) claimed() claims.Object { return claimedBy(a.Autoscaler, a.created, a.Spec) }
+func (a *autoscaler) claimed() claims.Object {
+	o := claimedBy(a.Autoscaler, a.created, a.Spec)
+	for i, since := range a.since {
+		o.Targets[i].Since = since
+	}
+	return o
+}
+
+// asks are its claims as its status keeps them.
+func (a *autoscaler) asks() []contract.Claim {
+	list := make([]contract.Claim, len(a.Targets))
+	for i, t := range a.Targets {
+		list[i] = contract.Claim{Deployment: t.Name, Prefix: t.Prefix, Hosts: t.Hosts}
+		if i < len(a.since) {
+			list[i].Since = a.since[i]
+		}
+	}
+	return list
+}
+
+// tells tells whether a record is of what it asks for.
+func (r record) tells(a *autoscaler) bool {
+	return len(r.claims) > 0 && r.generation == a.generation && slices.EqualFunc(r.claims, a.asks(), contract.Claim.Same)
+}
+
+// targets are the claims of a record.
+func (r record) targets() []claims.Target {
+	list := make([]claims.Target, len(r.claims))
+	for i, c := range r.claims {
+		list[i] = claims.Target{Deployment: c.Deployment, Prefix: c.Prefix, Hosts: c.Hosts, Since: c.Since}
+	}
+	return list
+}
+
+// seen is what it asks for, with what is known of how long it does: by whoever wrote the status of this very
+// spec; by this process, which has seen another one before; by a status of an older one. Where no claim was ever
+// written down, by an older version or because the object is new, they are as old as the object, unless it was
+// edited since.
+func (a *autoscaler) seen(before *autoscaler, r record) claims.Seen {
+	s := claims.Seen{Object: claimedBy(a.Autoscaler, a.created, a.Spec), Edited: true}
+	switch {
+	case r.tells(a):
+		s.Known = r.targets()
+	case before != nil && before.uid == a.uid:
+		s.Known = before.claimed().Targets
+	case len(r.claims) > 0:
+		s.Known = r.targets()
+	default:
+		s.Edited = a.generation > 1 && r.generation != a.generation
+	}
+	return s
+}
 
 func claimedBy(a fleet.Autoscaler, created time.Time, spec contract.Spec) claims.Object {
 	o := claims.Object{Autoscaler: a, Created: created}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -210,7 +211,7 @@ func BenchmarkMemory(b *testing.B) {
 		leading, _ := held(func() *crowd {
 			led = newCrowd(apps, 0)
 			for i := range apps {
-				led.w.autoscalers.wrote(raw(crowdAutoscaler(i, 1)))
+				led.w.autoscalers.wrote(raw(crowdAutoscaler(i, 1)), contract.Status{})
 			}
 			return led
 		})

@@ -110,7 +110,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	w := NewWatcher(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns})
 	go func() { _ = w.Run(t.Context(), sink) }()
 	sink.until(t, "the application", func(o fleet.Observation) bool { return o.Namespace == ns })
-	r := NewRecorder(c, w, kube.NewEvents(t.Context(), c, slog.New(slog.DiscardHandler), unmetered{}))
+	r := NewRecorder(c, w, kube.NewEvents(t.Context(), c, slog.New(slog.DiscardHandler), unmetered{}), nil)
 	object := func(name string) map[string]any {
 		u, err := c.Dynamic.Resource(Resource).Namespace(ns).Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {

@@ -80,7 +80,8 @@ func (l *ledger) keep(o *kube.Raw) *sighting {
 	case w != nil && w.digest == s.digest: // this process wrote it, and has read the answer
 		s.kept = remembered(w.status, said)
 	default:
-		s.kept = remembered(contract.DecodeStatus(o.Status), said)
+		status := contract.DecodeStatus(o.Status)
+		s.kept, s.record = remembered(status, said), recordOf(status)
 	}
 	return s
 }
@@ -131,9 +132,10 @@ func (l *ledger) refuse(a fleet.Autoscaler, why []claims.Refusal) bool {
 	return known
 }
 
-// wrote takes an object as the API server has stored it, unless something else was seen since.
-func (l *ledger) wrote(o *kube.Raw) contract.Status {
-	w := &written{status: contract.DecodeStatus(o.Status), version: o.Meta.ResourceVersion, digest: digestOf(o.Status)}
+// wrote takes an object as the API server has stored it, unless something else was seen since. sent is what was
+// to be stored; the zero value: it was read.
+func (l *ledger) wrote(o *kube.Raw, sent contract.Status) contract.Status {
+	w := &written{status: contract.DecodeStatus(o.Status).WithClaimsOf(sent), version: o.Meta.ResourceVersion, digest: digestOf(o.Status)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, known := l.entries[fleet.Autoscaler{Namespace: o.Meta.Namespace, Name: o.Meta.Name}]

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
@@ -19,6 +20,8 @@ type stored struct {
 	object  *unstructured.Unstructured
 	version int
 	asked   []string
+
+	forgetful bool // of a resource that knows no claims
 }
 
 // told are events.
@@ -48,6 +51,9 @@ func (s *stored) patchStatus(_ context.Context, _ fleet.Autoscaler, patch []byte
 	var body map[string]any
 	if err := json.Unmarshal(patch, &body); err != nil {
 		return nil, err
+	}
+	if status, ok := body["status"].(map[string]any); ok && s.forgetful {
+		delete(status, "claims")
 	}
 	s.write(body["status"])
 	return s.answer()
@@ -149,6 +155,46 @@ func TestRecorder_OfAnObjectThatHasGoneThereIsNothingToWrite(t *testing.T) {
 	}
 }
 
+// What is asked for is written down before the process may end, also of what is refused; a resource that keeps
+// no claims is not asked again and again.
+func TestRecorder_WritesSinceWhenSomethingIsAskedFor(t *testing.T) {
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	ca := object("ca", 1, target("app", "/app"))
+	r, api, w := recorderOf(t, ca)
+	if err := bring(t, r, a, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() []contract.Claim {
+		list, _ := contract.ReadStatus(api.object.Object).Claims()
+		return list
+	}
+	if got := kept(); len(got) != 1 || got[0].Prefix != "/app" || !got[0].Since.Equal(day) {
+		t.Errorf("it keeps %+v", got)
+	}
+	asks(api.object, target("app", "/app"), target("other", "/app"))
+	api.write(api.object.Object["status"])
+	sightings{w.Watcher}.Put(w.autoscalers.keep(raw(api.object)))
+	change, err := r.Status(a, nil)
+	if err != nil || !change.Urgent || change.Write(t.Context()) != nil {
+		t.Errorf("a claim more: %+v, %v", change, err)
+	}
+	if got := kept(); len(got) != 2 || !got[0].Since.Equal(day) || !got[1].Since.After(day) || got[1].Deployment != "other" {
+		t.Errorf("it keeps %+v", got)
+	}
+	api.takes()
+	api.forgetful = true
+	api.write(map[string]any{})
+	sightings{w.Watcher}.Put(w.autoscalers.keep(raw(api.object)))
+	for range 3 {
+		if err := bring(t, r, a, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := api.takes(); len(kept()) != 0 || len(got) != 2 {
+		t.Errorf("where no claims are kept it asks %v", got)
+	}
+}
+
 func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
 	w := newWorld(t, object("ca", 1, target("app", "/app")))
 	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
@@ -175,9 +221,31 @@ func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
 		w.autoscalers.entries[a].written = nil
 		u := seen.DeepCopy()
 		c.change(u)
-		w.autoscalers.wrote(raw(u))
+		w.autoscalers.wrote(raw(u), contract.Status{})
 		if known, _ := w.autoscalers.get(a); (known.written != nil) != c.want {
 			t.Errorf("%s is taken: %v", name, known.written != nil)
 		}
+	}
+}
+
+// teller writes down what is told to people who are not looking.
+type teller []fleet.News
+
+func (t *teller) Tell(_ fleet.Autoscaler, e fleet.Event) { *t = append(*t, e.News) }
+
+func TestRecorder_TellsTheNewsOfEvents(t *testing.T) {
+	r, _, _ := recorderOf(t, object("ca", 1, target("app", "/app")))
+	events, news := &told{}, &teller{}
+	r.events, r.news = events, news
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	slept, woken := fleet.News{Kind: fleet.Slept, Deployment: "app"}, fleet.News{Kind: fleet.Woken, Deployment: "app"}
+	r.Event(a, fleet.Event{Reason: "Held"})
+	r.Event(a, fleet.Event{Reason: "Settled", News: slept})
+	r.Event(a, fleet.Event{News: woken}) // news alone is no event
+	if diff := cmp.Diff(teller{slept, woken}, *news); diff != "" {
+		t.Errorf("news (-want +got):\n%s", diff)
+	}
+	if len(*events) != 2 {
+		t.Errorf("%d events, want 2", len(*events))
 	}
 }

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"reflect"
+	"slices"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
@@ -38,6 +40,7 @@ func (w sightings) update(list []*sighting, gone []fleet.Autoscaler) {
 	defer w.turn.Unlock()
 	var set []claims.Object
 	var updated, drop []fleet.Autoscaler
+	w.date(list)
 	for _, s := range list {
 		before := w.autoscalers.take(s)
 		if s.said == nil {
@@ -56,6 +59,33 @@ func (w sightings) update(list []*sighting, gone []fleet.Autoscaler) {
 		w.apply(w.index.Update(set, drop), updated)
 	}
 }
+
+// date says since when what is asked for. Of an object of which nothing but the status has changed, somebody else
+// may have seen an edit a moment earlier or later: who writes the status says when.
+func (w sightings) date(list []*sighting) {
+	var of []*autoscaler
+	var seen []claims.Seen
+	for _, s := range list {
+		before, _ := w.autoscalers.get(s.name)
+		if s.said == nil {
+			if before.said == nil || !s.record.tells(before.said) || slices.EqualFunc(s.record.claims, before.said.since, sinceThen) {
+				continue
+			}
+			again := *before.said
+			s.said = &again
+		}
+		of, seen = append(of, s.said), append(seen, s.said.seen(before.said, s.record))
+	}
+	w.index.Date(seen, time.Now())
+	for i, s := range seen {
+		of[i].since = make([]time.Time, len(s.Targets))
+		for j, t := range s.Targets {
+			of[i].since[j] = t.Since
+		}
+	}
+}
+
+func sinceThen(c contract.Claim, since time.Time) bool { return c.Since.Equal(since) }
 
 // remember takes what whoever leads has written down of applications, for the day when this process leads.
 func (w sightings) remember(s *sighting, before entry) {

@@ -21,6 +21,7 @@ type Recorder struct {
 	watcher *Watcher
 	objects objects
 	events  Events
+	news    Teller
 }
 
 // objects are the CustomAutoscalers as the API server has them.
@@ -43,13 +44,24 @@ func (r remote) patchStatus(ctx context.Context, a fleet.Autoscaler, patch []byt
 // Events takes what is told once, and does not wait.
 type Events interface{ Add(e kube.Event) }
 
-// NewRecorder makes a recorder. events are those of the whole process.
-func NewRecorder(c *kube.Clients, w *Watcher, events *kube.Events) *Recorder {
-	return &Recorder{watcher: w, objects: remote{c.Autoscalers}, events: events}
+// Teller takes what is told to people who are not looking, and does not wait.
+type Teller interface {
+	Tell(a fleet.Autoscaler, e fleet.Event)
+}
+
+// NewRecorder makes a recorder. events are those of the whole process; news takes those that have some.
+func NewRecorder(c *kube.Clients, w *Watcher, events *kube.Events, news Teller) *Recorder {
+	return &Recorder{watcher: w, objects: remote{c.Autoscalers}, events: events, news: news}
 }
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.
 func (r *Recorder) Event(a fleet.Autoscaler, e fleet.Event) {
+	if e.News.Kind != "" && r.news != nil {
+		r.news.Tell(a, e)
+	}
+	if e.Reason == "" {
+		return // it is news alone
+	}
 	known, ok := r.watcher.autoscalers.get(a)
 	if !ok {
 		return
@@ -129,7 +141,7 @@ func (r *Recorder) read(ctx context.Context, a fleet.Autoscaler) (contract.Statu
 	if err != nil {
 		return contract.Status{}, refusal(err, "read", a)
 	}
-	return r.watcher.autoscalers.wrote(o), nil
+	return r.watcher.autoscalers.wrote(o, contract.Status{}), nil
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {
@@ -139,7 +151,7 @@ func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored cont
 	}
 	o, err := r.objects.patchStatus(ctx, a, body)
 	if err == nil {
-		r.watcher.autoscalers.wrote(o)
+		r.watcher.autoscalers.wrote(o, s)
 	}
 	return err
 }
@@ -153,7 +165,7 @@ func refusal(err error, do string, a fleet.Autoscaler) error {
 
 // standing is how a CustomAutoscaler itself stands.
 func (r entry) standing() contract.Standing {
-	s := contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed}
+	s := contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed, Claims: r.said.asks()}
 	for _, why := range r.refused {
 		s.Refused = append(s.Refused, why.Text)
 		s.Foreign = s.Foreign || why.Foreign

@@ -25,6 +25,7 @@ type Standing struct {
 	Malformed  error
 	Refused    []string // targets that others have, and why
 	Foreign    bool     // among them some that another namespace has
+	Claims     []Claim  // one for each target, in their order
 }
 
 func (s Standing) condition() fleet.Condition {
@@ -99,12 +100,17 @@ func News(s Standing, targets []fleet.Target, stored Status) []fleet.Event {
 	var events []fleet.Event
 	said := value(stored.said.Conditions, nil)
 	if c, was := s.condition(), find(said, accepted); !c.OK && (was.Status != autoscaler.ConditionStatusFalse || scaling.Wording(value(was.Message, "")) != scaling.Wording(Cut(c.Message))) {
-		events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: c.Message})
+		events = append(events, fleet.Event{
+			Warning: true, Reason: c.Reason, Message: c.Message, News: fleet.News{Kind: fleet.Refused, Message: c.Message},
+		})
 	}
 	for _, t := range targets {
 		for _, c := range t.Conditions {
 			if !c.OK && (c.Reason == fleet.ConflictReason || c.Reason == fleet.ContestedReason) && !strings.Contains(scaling.Wording(value(find(said, c.Type).Message, "")), scaling.Wording(Cut(c.Message))) {
-				events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: t.Name + ": " + c.Message})
+				events = append(events, fleet.Event{
+					Warning: true, Reason: c.Reason, Message: t.Name + ": " + c.Message,
+					News: fleet.News{Kind: fleet.Contested, Deployment: t.Name, Message: c.Message},
+				})
 			}
 		}
 	}

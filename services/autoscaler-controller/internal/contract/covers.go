@@ -38,9 +38,10 @@ func (s Status) Covers(other Status) bool {
 }
 
 // SameStanding tells whether another one has the same state and conditions: what people wait for when
-// they watch an object. The rest may be written a little later.
+// they watch an object. So has it since when what is asked for, which is not to be lost with this process. The rest
+// may be written a little later.
 func (s Status) SameStanding(other Status) bool {
-	if value(s.said.State, "") != value(other.said.State, "") || !sameConditions(s.said.Conditions, other.said.Conditions) {
+	if value(s.said.State, "") != value(other.said.State, "") || !sameConditions(s.said.Conditions, other.said.Conditions) || !s.sameClaims(other) {
 		return false
 	}
 	for _, t := range value(other.said.Targets, nil) {

@@ -78,7 +78,7 @@ func NewStatus(s Standing, targets []fleet.Target, stored Status, now time.Time)
 	return Status{autoscaler.CustomAutoscalerStatus{
 		ObservedGeneration: &s.Generation, State: &state, Message: optional(Cut(message)),
 		Replicas: &replicas, ReadyReplicas: &ready,
-		Conditions: storedConditions(conditions(s, targets), stored.said.Conditions, s.Generation, now), Targets: &list,
+		Conditions: storedConditions(conditions(s, targets), stored.said.Conditions, s.Generation, now), Targets: &list, Claims: claimed(s.Claims),
 	}}
 }
 

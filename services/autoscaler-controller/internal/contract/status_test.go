@@ -161,7 +161,7 @@ func TestNews_OneEventForEachTimeThatAConflictBegins(t *testing.T) {
 		var messages []string
 		for _, e := range News(Standing{}, list, stored) {
 			messages = append(messages, e.Message)
-			if !e.Warning || e.Reason != "Conflict" {
+			if !e.Warning || e.Reason != "Conflict" || e.News.Kind != fleet.Contested || e.News.Deployment+": "+e.News.Message != e.Message {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -201,6 +201,9 @@ func TestNews_ARefusalIsToldOnceForEachReason(t *testing.T) {
 		got := ""
 		for _, e := range News(step.standing, nil, stored) {
 			got += e.Reason + ": " + e.Message
+			if e.News.Kind != fleet.Refused || e.News.Message != e.Message {
+				t.Errorf("step %d: people are told %+v", i, e.News)
+			}
 		}
 		if got != step.want {
 			t.Errorf("step %d: %q, want %q", i, got, step.want)

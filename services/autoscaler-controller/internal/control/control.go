@@ -76,6 +76,8 @@ type Loop struct {
 	serial   atomic.Uint64
 
 	backingOff atomic.Int64 // applications whose last scaling or marking failed
+	slow       atomic.Int64 // whose start takes too long
+	contested  atomic.Int64 // whose count somebody sets back again and again
 	terms      terms
 	expiry     expiry
 
@@ -173,7 +175,7 @@ func (l *Loop) Forget(k fleet.Key) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.gone = true
-		l.failing(m, false)
+		l.uncount(m)
 	}
 }
 

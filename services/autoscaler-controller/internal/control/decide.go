@@ -68,6 +68,7 @@ func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.
 	look.Snapshot = snapshot
 	plan := m.life.Look(look)
 	l.settled(ctx, plan)
+	l.alarm(ctx, m, plan)
 	return plan, true
 }
 
@@ -202,7 +203,7 @@ func (l *Loop) settled(ctx context.Context, p lifecycle.Plan) {
 	}
 	k := p.Snapshot.Key
 	l.Log.InfoContext(ctx, "settled", "namespace", k.Namespace, "deployment", k.Deployment, "from", s.From, "to", s.To, "ms", s.Took.Milliseconds(), "mistaken", s.Mistaken)
-	e := fleet.Event{Minor: true, Reason: "Settled", Message: k.Deployment + ": " + s.Text + fmt.Sprintf(", after %.1f s", s.Took.Seconds())}
+	e := fleet.Event{Minor: true, News: settledNews(k, s), Reason: "Settled", Message: k.Deployment + ": " + s.Text + fmt.Sprintf(", after %.1f s", s.Took.Seconds())}
 	if s.Mistaken {
 		e.Warning, e.Minor, e.Reason = true, false, "AnotherPodWent"
 	}
@@ -226,7 +227,10 @@ func (l *Loop) tell(ctx context.Context, r fleet.Record) {
 	switch {
 	case r.Error != "":
 		l.Log.WarnContext(ctx, "decision failed", append(attrs, "error", r.Error)...)
-		l.Recorder.Event(a, fleet.Event{Warning: true, Reason: "ScaleFailed", Message: r.Deployment + ": " + r.Error})
+		l.Recorder.Event(a, fleet.Event{
+			Warning: true, Reason: "ScaleFailed", Message: r.Deployment + ": " + r.Error,
+			News: fleet.News{Kind: fleet.ScaleFailed, Deployment: r.Deployment, Message: fmt.Sprintf("%d → %d: %s", r.From, r.To, r.Error)},
+		})
 	case r.Applied:
 		l.Log.InfoContext(ctx, "scaled", attrs...)
 		l.Recorder.Event(a, fleet.Event{Reason: "Scaled", Message: r.Deployment + ": " + r.Summary})

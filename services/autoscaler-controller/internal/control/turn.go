@@ -23,6 +23,8 @@ type memory struct {
 	failure    string // why the last scaling failed
 	refusal    error  // the last failure, as a start call is answered while it is too fresh
 	fails      bool   // it is counted among those that back off
+	slow       bool   // among those whose start takes too long
+	contested  bool   // among those whose count somebody sets back
 	gone       bool   // it is forgotten, though a call for it may be under way
 	conditions []fleet.Condition
 }

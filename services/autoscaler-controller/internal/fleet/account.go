@@ -141,6 +141,32 @@ type Condition struct {
 type Event struct {
 	Warning bool
 	Minor   bool   // where not all can be written, the others are
-	Reason  string // in CamelCase
+	Reason  string // in CamelCase; "": there are only its News
 	Message string
+	News    News // what is told to people who are not looking; the zero value: nothing
 }
+
+// News is what an event means to people who are not looking.
+type News struct {
+	Kind       Happening
+	Deployment string // "": the whole CustomAutoscaler
+	Message    string
+	Took       time.Duration // 0: it is not told
+}
+
+// Happening is a kind of thing that happens to an application, as in the contract.
+type Happening string
+
+// What happens.
+const (
+	Woken        Happening = "Woken"        // from zero, and the pods are alive
+	Slept        Happening = "Slept"        // no pod runs any more
+	WakeUpFailed Happening = "WakeUpFailed" // those who waited for a start were refused
+	StartSlow    Happening = "StartSlow"    // a start from zero takes too long
+	ScaleFailed  Happening = "ScaleFailed"  // the number of pods could not be changed
+	Contested    Happening = "Contested"    // somebody else scales it too
+	Refused      Happening = "Refused"      // it is not accepted, or not with all its targets
+)
+
+// Happenings are all of them.
+var Happenings = []Happening{Woken, Slept, WakeUpFailed, StartSlow, ScaleFailed, Contested, Refused}

@@ -22,6 +22,7 @@ type Snapshot struct {
 	ExpectedStart time.Duration
 	StartingSince time.Time
 	Blocked       Blocked
+	FailedWake    FailedWake
 }
 
 // Snapshot is what is known of an application at now; false when it is not known. missing says what
@@ -48,7 +49,7 @@ func (f *Fleet) snapshot(k Key, missing string, decides bool, now time.Time) (Sn
 	defer a.mu.Unlock()
 	s := Snapshot{
 		Observation: a.seen, State: a.state(), Ready: a.ready(), Quiet: a.quiet.told,
-		ExpectedStart: a.starts.median(), StartingSince: a.startingSince(), Blocked: a.blocked,
+		ExpectedStart: a.starts.median(), StartingSince: a.startingSince(), Blocked: a.blocked, FailedWake: a.wake.failed(),
 		Scaling: scaling.State{
 			Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
 			Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,

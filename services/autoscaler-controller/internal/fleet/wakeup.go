@@ -42,6 +42,20 @@ type WakeUp struct {
 	Phases    []Phase
 }
 
+// FailedWake is the last wake-up when those who waited for it were refused. The zero value: it did not fail.
+type FailedWake struct {
+	ID     string // as the load balancer calls it
+	Waited int32
+}
+
+// failed tells whether it failed.
+func (e *episode) failed() FailedWake {
+	if e == nil || e.report == nil || e.report.Outcome != Failed {
+		return FailedWake{}
+	}
+	return FailedWake{ID: e.report.ID, Waited: e.waited}
+}
+
 // episode is a wake-up as it goes on: what this process sees, joined with what the load balancer
 // whose request came first reports.
 type episode struct {

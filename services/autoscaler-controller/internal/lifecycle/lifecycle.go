@@ -62,6 +62,7 @@ type Memory struct {
 	marks     map[string]fleet.Marking // as they were written last; the cache may lag
 	step      *step
 	backoffs  backoffs
+	alarms    alarms
 	signature string
 }
 
@@ -83,6 +84,8 @@ type Plan struct {
 	Marks    []fleet.Marking
 	Scale    bool     // to Decision.To
 	Settled  *Settled // the last scaling has come to its end
+	Slow     bool     // a start from zero takes longer than it may
+	News     []fleet.News
 	Again    time.Time
 
 	at    time.Time
@@ -98,7 +101,7 @@ func (p Plan) Acts() bool { return p.Scale || len(p.Marks) > 0 }
 // Look decides, and says what is to be done.
 func (m *Memory) Look(l Look) Plan {
 	if m.term != l.Term { // what went on before is for another to end, or to begin anew
-		*m = Memory{Last: m.Last, Failure: m.Failure, signature: m.signature, term: l.Term}
+		*m = Memory{Last: m.Last, Failure: m.Failure, signature: m.signature, alarms: m.alarms, term: l.Term}
 	}
 	state := l.Snapshot.Scaling
 	state.Call, state.Since, state.History = l.Call, m.since, m.history
@@ -111,6 +114,7 @@ func (m *Memory) Look(l Look) Plan {
 	if l.Term != 0 {
 		p.Settled = m.settle(l.Snapshot, l.Now)
 		m.way(&p)
+		m.alarm(&p)
 	}
 	p.Scale = p.Decision.To != p.Decision.From
 	m.calm(&p)

@@ -40,6 +40,12 @@ func (m *Memory) began(p Plan) {
 		}
 	}
 	m.step = s
+	switch {
+	case s.to == 0:
+		m.alarms.waking = time.Time{}
+	case s.from == 0:
+		m.alarms.waking = s.began
+	}
 	if m.drain == nil {
 		return
 	}

@@ -1,0 +1,178 @@
+package command
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/nemesis-scaling/nemesis/cli/internal/check"
+	"github.com/nemesis-scaling/nemesis/cli/internal/client"
+	"github.com/nemesis-scaling/nemesis/gen/common"
+)
+
+// answerLimit bounds what is read of one answer of the API server.
+const answerLimit = 32 << 20
+
+// facts gathers what check looks at. What cannot be seen is a fact too.
+func (t *tool) facts(ctx context.Context) check.Facts {
+	f := check.Facts{Now: t.Now()}
+	system := "/api/v1/namespaces/" + t.nemesis.System()
+	before := t.Now()
+	_, at, err := t.nemesis.Raw(ctx, "/apis/autoscaler-group.autoscaler/v1alpha1", answerLimit)
+	f.Resource = err
+	if !at.IsZero() {
+		f.Clocks = append(f.Clocks, check.Clock{Whose: "the Kubernetes API server", At: at, Before: before, Between: t.Now().Add(time.Second)}) // it says whole seconds
+	}
+	health, err := t.nemesis.Health(ctx)
+	f.Controller = serviceOf(health, err)
+	t.balancerFacts(ctx, &f)
+	f.Pods, f.PodsErr = t.podFacts(ctx, system)
+	f.Leases, f.LeasesErr = t.leaseFacts(ctx)
+	f.Authority, f.AuthorityErr = t.authorityFacts(ctx, system)
+	var policies struct{ Items []json.RawMessage }
+	f.PoliciesErr = t.read(ctx, "/apis/networking.k8s.io/v1/namespaces/"+t.nemesis.System()+"/networkpolicies", &policies)
+	f.Policies = len(policies.Items)
+	apps, err := t.nemesis.Applications(ctx, "", "")
+	f.ApplicationsErr = err
+	for _, a := range apps {
+		one := check.Application{Name: a.Namespace + "/" + a.Deployment, Troubles: troubles(a)}
+		for _, b := range a.Traffic.Balancers {
+			one.Reports = append(one.Reports, check.Report{Balancer: b.Name, Age: time.Duration(b.AgeSeconds * float64(time.Second))})
+		}
+		f.Applications = append(f.Applications, one)
+	}
+	return f
+}
+
+// read reads an object of the API server.
+func (t *tool) read(ctx context.Context, path string, into any) error {
+	body, _, err := t.nemesis.Raw(ctx, path, answerLimit)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+func serviceOf(h common.Health, err error) check.Service {
+	return check.Service{Err: err, Ready: h.Status == common.Ok, Waiting: value(h.WaitingFor), Troubles: value(h.Trouble)}
+}
+
+// errPart says that a part was seen.
+var errPart = errors.New("you may not list the load balancers' pods: the one that the Service leads to was asked")
+
+func (t *tool) balancerFacts(ctx context.Context, f *check.Facts) {
+	all, whole, err := t.nemesis.Balancers(ctx)
+	if f.BalancersErr = err; err == nil && !whole {
+		f.BalancersErr = errPart
+	}
+	for _, b := range all {
+		health, err := b.Health(ctx)
+		one := check.Balancer{Service: serviceOf(health, err), Name: b.Name}
+		state, err := b.State(ctx, client.Name{})
+		if one.StateErr = err; err == nil {
+			one.Name, one.Connected, one.LastError, one.Draining = orElse(b.Name, state.Balancer), state.Controller.Connected, value(state.Controller.LastError), value(state.Draining)
+			one.Age = time.Duration(value(state.Controller.AgeSeconds) * float64(time.Second))
+			one.Settings = fmt.Sprintf("policy %s, max_connections %d, timeout_seconds %d", value(state.Settings.Policy), value(state.Settings.MaxConnections), value(state.Settings.TimeoutSeconds))
+			if state.Log != nil {
+				for _, trouble := range state.Log.Trouble {
+					one.Log = append(one.Log, trouble.Kind+": "+trouble.Message)
+				}
+				one.Behind, one.Oldest = state.Log.WaitingRecords, time.Duration(value(state.Log.WaitingSeconds)*float64(time.Second))
+			}
+		}
+		before := t.Now()
+		if list, err := b.Waiting(ctx, client.Name{}, 1); err == nil {
+			f.Clocks = append(f.Clocks, check.Clock{Whose: one.Name, At: list.At, Before: before, Between: t.Now()})
+		}
+		f.Balancers = append(f.Balancers, one)
+	}
+}
+
+func (t *tool) podFacts(ctx context.Context, system string) ([]check.Pod, error) {
+	var list corev1.PodList
+	if err := t.read(ctx, system+"/pods?labelSelector=app.kubernetes.io%2Fpart-of%3Dnemesis", &list); err != nil {
+		return nil, err
+	}
+	var all []check.Pod
+	for _, p := range list.Items {
+		if p.Status.Phase == corev1.PodSucceeded || p.DeletionTimestamp != nil {
+			continue
+		}
+		one := check.Pod{Name: p.Name, Service: p.Labels["app.kubernetes.io/name"], Why: p.Status.Message, Ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})}
+		for _, s := range p.Status.ContainerStatuses {
+			one.Restarts += s.RestartCount
+			if s.State.Waiting != nil {
+				one.Why = strings.TrimSpace(s.State.Waiting.Reason + " " + s.State.Waiting.Message)
+			}
+		}
+		if len(p.Spec.Containers) > 0 {
+			one.Version = tag(p.Spec.Containers[0].Image)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// tag is the version in an image's name; "" where there is none.
+func tag(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	name := image[strings.LastIndex(image, "/")+1:]
+	_, version, _ := strings.Cut(name, ":")
+	return version
+}
+
+const leaderLease = "autoscaler-controller"
+
+func (t *tool) leaseFacts(ctx context.Context) ([]check.Lease, error) {
+	var list coordinationv1.LeaseList
+	if err := t.read(ctx, "/apis/coordination.k8s.io/v1/namespaces/"+t.nemesis.System()+"/leases", &list); err != nil {
+		return nil, err
+	}
+	var one, shards []check.Lease
+	for _, l := range list.Items {
+		lease := check.Lease{Name: l.Name, Holder: value(l.Spec.HolderIdentity), Lasts: time.Duration(value(l.Spec.LeaseDurationSeconds)) * time.Second}
+		if l.Spec.RenewTime != nil {
+			lease.Renewed = l.Spec.RenewTime.Time
+		}
+		switch {
+		case l.Name == leaderLease:
+			one = append(one, lease)
+		case strings.HasPrefix(l.Name, leaderLease+"-") && lease.Holder != "":
+			shards = append(shards, lease)
+		}
+	}
+	if len(shards) > 0 { // then the one without a number says how many there are
+		return shards, nil
+	}
+	return one, nil
+}
+
+func (t *tool) authorityFacts(ctx context.Context, system string) ([]check.Certificate, error) {
+	var published corev1.ConfigMap
+	if err := t.read(ctx, system+"/configmaps/nemesis-ca", &published); err != nil {
+		return nil, err
+	}
+	var all []check.Certificate
+	for rest := []byte(published.Data["ca.crt"]); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return all, nil
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return all, fmt.Errorf("the ConfigMap nemesis-ca: %w", err)
+		}
+		all = append(all, check.Certificate{Name: c.Subject.CommonName, From: c.NotBefore, Until: c.NotAfter})
+	}
+}

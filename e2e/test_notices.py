@@ -1,0 +1,79 @@
+"""People are told by webhook what happens, whom a Secret of their namespace names: signed, tried again, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from harness.applications import fibonacci
+from harness.cluster import Object
+from harness.nemesis import Nemesis
+from harness.receiver import Receiver, Told, receiving
+from harness.waiting import eventually
+
+NAME = "nemesis-notifications"
+
+
+def named(namespace: str, *webhooks: Object) -> Object:
+    text = json.dumps({"webhooks": list(webhooks)})
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "stringData": {"notifications.yaml": text},
+    }
+
+
+@pytest.fixture
+def receiver(nemesis: Nemesis) -> Iterator[tuple[Receiver, str]]:
+    """A receiver on this machine, and its address as pods see it."""
+    if not nemesis.reach.direct:
+        pytest.skip("pods of a cluster elsewhere do not reach a receiver on this machine")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.connect((urlsplit(nemesis.controller_url).hostname, 80))
+        address = way.getsockname()[0]
+    with receiving(secrets.token_bytes(32)) as found:
+        yield found, f"http://{address}:{found.port}"
+
+
+def test_a_wake_up_is_told_to_whom_the_namespace_names(
+    nemesis: Nemesis, namespace: str, stranger: str, receiver: tuple[Receiver, str]
+) -> None:
+    to, url = receiver
+    event = {"name": "events", "url": url + "/events", "format": "CloudEvents", "signingKey": to.key, "events": ["Woken"]}
+    nemesis.cluster.apply(
+        named(namespace, event, {"name": "chat", "url": url + "/chat", "format": "Slack", "signingKey": to.key, "events": ["Woken"]}),
+        named(stranger, {"name": "other", "url": url + "/stranger", "format": "Slack", "events": ["Woken"]}),
+    )
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+
+    def both() -> dict[str, Told]:
+        found = {t.path: t for t in to.told()}
+        assert {"/events", "/chat"} <= set(found), found
+        return found
+
+    told = eventually(both, "both webhooks were told, one of them a second time after 503")
+    assert to.refused == 1 and "/stranger" not in told
+    assert all(t.signed for t in told.values()), told
+    assert told["/events"].content_type == "application/cloudevents+json"
+    body = told["/events"].body
+    assert body["specversion"] == "1.0" and body["type"] == "autoscaler-group.autoscaler.woken.v1", body
+    assert body["source"].endswith(f"/namespaces/{namespace}/customautoscalers/{app.name}") and body["subject"] == f"deployments/{app.name}"
+    assert body["data"]["kind"] == "Woken" and body["data"]["seconds"] > 0, body
+    assert told["/chat"].body["text"].startswith(f"{namespace}/{app.name} is awake"), told["/chat"]
+
+
+def test_what_is_wrong_with_a_secret_is_said_on_it_without_what_it_says(nemesis: Nemesis, namespace: str) -> None:
+    nemesis.cluster.apply(
+        named(namespace, {"name": "chat", "url": "https://user:hunter2@a.example", "format": "Slack"}),
+    )
+    fields = f"involvedObject.name={NAME},involvedObject.kind=Secret,reason=Malformed"
+    events = eventually(lambda: nemesis.cluster.list("Event", namespace, fields=fields), "an event tells of it")
+    assert "webhooks.0.url" in events[0]["message"] and "hunter2" not in events[0]["message"], events
