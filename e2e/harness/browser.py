@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "e2e" / "console"
@@ -23,6 +23,7 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("there is no chromium: make prerequisites installs it, or says what to install")
+    expect.set_options(timeout=1000 * seconds())
     with sync_playwright() as led:
         # Chromium's own sandbox does not start for root.
         browser = led.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])

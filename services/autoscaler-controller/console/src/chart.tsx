@@ -21,6 +21,12 @@ export function times(ring: Ring): number[] {
   return ring.arrivals.map((_, i) => start + i * ring.slotSeconds);
 }
 
+// span is what the axis of time shows: of a history that has just begun, room for what came before it.
+function span(xs: ArrayLike<number>, min: number, max: number): [number, number] {
+  const slot = (xs[1] ?? 0) - (xs[0] ?? 0);
+  return [Math.min(min, max - 30 * slot), max + slot];
+}
+
 // moment is a place on the axis of time, as finely as its places are apart.
 function moment(t: number, before: number | undefined, apart: number): string {
   const d = new Date(t * 1000);
@@ -66,8 +72,8 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
     const steps = uPlot.paths.stepped!({ align: 1 });
     const chart = new uPlot({
       width: at.clientWidth || 600, height, cursor: { sync: { key: sync }, y: false }, legend: { live: true }, padding: [8, 8, 0, 0],
-      scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [{ ...axis, size: 32, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
+      scales: { x: { range: (u, min, max) => span(u.data[0], min, max) }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      axes: [{ ...axis, size: 32, space: 80, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
       series: [{ value: (_u: uPlot, t: number | null) => (t === null ? "–" : new Date(t * 1000).toLocaleString(undefined, { hour12: false })) }, ...lines.map((l) => ({
         label: l.label, stroke: color(l.color), width: 2, points: { show: false }, spanGaps: false,
         fill: l.fill ? faint(l.color) : undefined, paths: l.stepped ? steps : undefined, value: (_u: uPlot, v: number | null) => (v === null ? "–" : String(v)),

@@ -93,8 +93,8 @@ export function Application({ ns, name }: { ns: string; name: string }) {
         <h2 id="conditions">Conditions</h2>
         <ul class="plain">{app.conditions.map((c) => <li key={c.type}><strong>{spaced(c.type)}</strong>: {c.status === "True" ? "yes" : "no"} <span class="quiet">{c.message}</span></li>)}</ul>
         {(app.metrics?.length ?? 0) > 0 && (
-          <table class="small"><caption>What rules look at</caption><thead><tr><th scope="col">Metric</th><th scope="col">Mean of ready pods</th><th scope="col">Pods</th><th scope="col">Age</th></tr></thead>
-            <tbody>{app.metrics!.map((m) => <tr key={m.metricType}><td>{m.metricType}</td><td>{m.mean === undefined ? "–" : `${Math.round(m.mean * 10) / 10} ${m.unit}`}</td><td>{m.pods}{m.missing ? `, ${m.missing} missing` : ""}</td><td>{m.ageSeconds !== undefined ? duration(m.ageSeconds) : "–"}</td></tr>)}</tbody></table>
+          <div class="scroll" tabIndex={0} role="region" aria-label="What rules look at"><table class="small"><caption>What rules look at</caption><thead><tr><th scope="col">Metric</th><th scope="col">Mean of ready pods</th><th scope="col">Pods</th><th scope="col">Age</th></tr></thead>
+            <tbody>{app.metrics!.map((m) => <tr key={m.metricType}><td>{m.metricType}</td><td>{m.mean === undefined ? "–" : `${Math.round(m.mean * 10) / 10} ${m.unit}`}</td><td>{m.pods}{m.missing ? `, ${m.missing} missing` : ""}</td><td>{m.ageSeconds !== undefined ? duration(m.ageSeconds) : "–"}</td></tr>)}</tbody></table></div>
         )}
       </section>
     </>
@@ -105,10 +105,10 @@ function Numbers({ ring }: { ring: History["rings"][number] }) {
   const start = Date.parse(ring.start);
   const last = ring.arrivals.map((_, i) => i).slice(-60).reverse();
   return (
-    <table class="small"><caption>The last {plural(last.length, "slot")}</caption>
+    <div class="scroll" tabIndex={0} role="region" aria-label="The numbers"><table class="small"><caption>The last {plural(last.length, "slot")}</caption>
       <thead><tr><th scope="col">From</th><th scope="col">Arrivals</th><th scope="col">Waiting</th><th scope="col">Asked for</th><th scope="col">Ready</th><th scope="col">Pod time</th><th scope="col">Decisions</th></tr></thead>
       <tbody>{last.map((i) => <tr key={i}><td>{new Date(start + i * ring.slotSeconds * 1000).toLocaleTimeString()}</td>{ring.observed[i] === 0 ? <td colSpan={6}>nobody looked</td> : <><td>{ring.arrivals[i]}</td><td>{ring.waiting[i]}</td><td>{ring.replicas[i]}</td><td>{ring.readyReplicas[i]}</td><td>{duration(ring.podSeconds[i] ?? 0)}</td><td>{ring.decisions[i]}</td></>}</tr>)}</tbody>
-    </table>
+    </table></div>
   );
 }
 
