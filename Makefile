@@ -36,7 +36,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 	if [ -s build/test/unsteady.txt ]; then echo "Good at the second attempt alone:"; cat build/test/unsteady.txt; fi; exit $$status
 
 # When a package's tests are taken for hanging: never reached by tests that only run on a busy machine.
-TEST_LIMIT := 15m
+TEST_LIMIT := 30m
 
 ##@ Parts of them
 .PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint docs verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller

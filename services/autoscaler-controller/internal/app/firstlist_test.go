@@ -5,16 +5,35 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// guarded is a buffer that is read while others write.
+type guarded struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (g *guarded) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.text.Write(p)
+}
+
+func (g *guarded) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.text.String()
+}
+
 // A NetworkPolicy with another port than the API server's: nothing answers. After ten seconds, and then once a minute, the
 // log says which policy that may be and how its port is given.
 func TestFirstList_ThatDoesNotComeIsAnErrorThatNamesTheNetworkPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out guarded
 		log := slog.New(slog.NewJSONHandler(&out, nil))
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -24,7 +43,7 @@ func TestFirstList_ThatDoesNotComeIsAnErrorThatNamesTheNetworkPolicy(t *testing.
 		}()
 		time.Sleep(firstListTime - time.Second)
 		synctest.Wait()
-		if out.Len() > 0 {
+		if out.String() != "" {
 			t.Errorf("too soon: %s", out.String())
 		}
 		time.Sleep(firstListAgain + 2*time.Second)

@@ -183,7 +183,7 @@ func (p *Publisher) say(m *corev1.ConfigMap) {
 // alteredBy names who else has written the bundle, by the API server's own record of who wrote which field; "": nobody has.
 func alteredBy(m *corev1.ConfigMap) (by string) {
 	for _, entry := range m.ManagedFields {
-		if entry.Manager != owner && entry.FieldsV1 != nil && strings.Contains(string(entry.FieldsV1.Raw), `"f:`+authority.KeyCertificate+`"`) {
+		if entry.Manager != owner && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+authority.KeyCertificate+`"`) {
 			return entry.Manager
 		}
 	}

@@ -152,6 +152,6 @@ func (b *Book) After(number uint64, limit int) (list []Change, last uint64, news
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	from := min(max(number, b.first)-b.first, uint64(len(b.ring)))
-	list = slices.Clone(b.ring[from:min(from+uint64(limit), uint64(len(b.ring)))])
+	list = slices.Clone(b.ring[from:min(from+uint64(max(limit, 0)), uint64(len(b.ring)))])
 	return list, b.first + from + uint64(len(list)), b.news
 }

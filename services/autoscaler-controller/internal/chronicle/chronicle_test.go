@@ -83,6 +83,12 @@ func (w *world) Save(ctx context.Context, place int, of map[fleet.Key][]byte) er
 	return nil
 }
 
+func (w *world) saved(k fleet.Key) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept[k]
+}
+
 func (w *world) HistoryKept(err error)   { w.fault(err) }
 func (w *world) HistoryLoaded(err error) { w.fault(err) }
 func (w *world) fault(err error) {
@@ -219,12 +225,12 @@ func TestChronicle_WhatIsGoneIsDroppedAnHourLater(t *testing.T) {
 		lead(c, 10*time.Minute, func() {
 			w.set(fleet.Sample{Key: menu, Pods: 1})
 			time.Sleep(50 * time.Minute)
-			if w.kept[cart] == nil {
+			if w.saved(cart) == nil {
 				t.Error("it is kept for an hour")
 			}
 			time.Sleep(20 * time.Minute)
 			synctest.Wait()
-			if _, kept := w.kept[cart]; kept || w.kept[menu] == nil {
+			if w.saved(cart) != nil || w.saved(menu) == nil {
 				t.Error("then it is dropped, and nothing else")
 			}
 			if _, known := c.Savings(cart); known {

@@ -15,11 +15,11 @@ import (
 
 var once = sync.OnceValues(newCodec) // to read the contract takes a while
 
-func reads(t testing.TB) *codec {
-	t.Helper()
+func reads(tb testing.TB) *codec {
+	tb.Helper()
 	c, err := once()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

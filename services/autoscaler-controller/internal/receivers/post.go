@@ -195,7 +195,7 @@ func (p *Post) deliver(ctx context.Context, d notices.Delivery) {
 	r := p.sender.send(ctx, d)
 	p.Meter.NoticeSent(d.Receiver.Format, r.verdict == notices.Taken)
 	p.mu.Lock()
-	p.outbox.Done(d, r.verdict, r.after, mathrand.Float64(), time.Now()) //nolint:gosec // that not all come back at once
+	p.outbox.Done(d, r.verdict, r.after, mathrand.Float64(), time.Now()) // by chance, that not all come back at once
 	about := p.secrets[d.Receiver.Namespace].about
 	p.mu.Unlock()
 	p.stir()

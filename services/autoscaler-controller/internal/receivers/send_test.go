@@ -66,7 +66,7 @@ func TestSend_JudgesTheAnswer(t *testing.T) {
 		404: notices.Never, 408: notices.Later, 410: notices.Gone, 413: notices.Never, 425: notices.Later, 429: notices.Later, 500: notices.Later, 503: notices.Later,
 	} {
 		asked := 0
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			asked++
 			w.Header().Set("Location", "/elsewhere")
 			w.Header().Set("Retry-After", "7")
