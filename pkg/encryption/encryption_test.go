@@ -189,9 +189,9 @@ func TestSettings_NameWhatCannotBeUsed(t *testing.T) {
 	for want, s := range map[string]Settings{
 		"service-key-file: \"\" is not allowed":  {CertFile: s.CertFile},
 		"service-cert-file: \"\" is not allowed": {KeyFile: s.KeyFile},
-		"no such file":                       {CertFile: filepath.Join(folder, "x"), KeyFile: s.KeyFile},
+		"no such file":                           {CertFile: filepath.Join(folder, "x"), KeyFile: s.KeyFile},
 		"service-key-file: " + folder:            {CertFile: s.CertFile, KeyFile: folder},
-		"private key does not match":         {CertFile: s.CertFile, KeyFile: other.KeyFile},
+		"private key does not match":             {CertFile: s.CertFile, KeyFile: other.KeyFile},
 	} {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
