@@ -140,11 +140,7 @@ class Site:
             taken = section(self.read(wanted, file), found[2], f"{file} includes {wanted}")
             return self.relink(taken, wanted, page, part=True)
 
-        parts = INCLUDE.split(self.relink(source, file, page))
-        out = [parts[0]]
-        for path, anchor, after in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            out += [included(INCLUDE.fullmatch(f"<!-- include {path}#{anchor} -->")), after]  # type: ignore[arg-type]
-        return "".join(out)
+        return INCLUDE.sub(included, self.relink(source, file, page))
 
     def whole_page(self, file: str) -> str:
         """A file of the repository as a page, under a title that says which."""

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from .waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "e2e" / "console"
 AXE = ROOT / "services" / "autoscaler-controller" / "console" / "node_modules" / "axe-core" / "axe.min.js"
@@ -23,7 +25,7 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("there is no chromium: make prerequisites installs it, or says what to install")
-    expect.set_options(timeout=1000 * seconds())
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as led:
         # Chromium's own sandbox does not start for root.
         browser = led.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
@@ -41,18 +43,12 @@ def page(browser: Browser, **options: Any) -> Iterator[Page]:
     faults: list[str] = []
     made.on("pageerror", lambda e: faults.append(str(e)))
     made.on("console", lambda m: faults.append(m.text) if m.type == "error" and "responded with a status of" not in m.text else None)
-    made.set_default_timeout(1000 * seconds())
+    made.set_default_timeout(1000 * PATIENCE)
     try:
         yield made
         assert not faults, faults
     finally:
         context.close()
-
-
-def seconds() -> float:
-    """How long is waited, as elsewhere: NEMESIS_TEST_PATIENCE, like 3m."""
-    text = os.environ.get("NEMESIS_TEST_PATIENCE", "2m")
-    return float(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
 
 
 def shot(of: Page, name: str) -> None:
