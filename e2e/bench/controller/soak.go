@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
 )
 
 const (
@@ -87,12 +86,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	if text := l.complaint.Load(); text != nil {
 		fmt.Fprintf(out, "  %d calls were refused; the first: %s\n", l.failed.Load(), *text)
 	}
-	path := strings.TrimSuffix(o.out, filepath.Ext(o.out)) + "-soak.json"
-	raw, err := json.MarshalIndent(kept, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644) //nolint:gosec // G306: a result for all to read
+	return summary.Write(strings.TrimSuffix(o.out, filepath.Ext(o.out))+"-soak.json", kept)
 }
 
 // sample looks at the controller until the time is over.

@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
 )
 
 // The commit that is compared with: the last one before the log was made cheaper. What its packages
@@ -82,13 +84,9 @@ func run(ctx context.Context, rounds int, out string) error {
 	}
 	rows := compare(all["base"], all["this"])
 	show(os.Stdout, rows)
-	raw, err := json.MarshalIndent(map[string]any{
+	return summary.Write(out, map[string]any{
 		"elasticsearch": os.Getenv("NEMESIS_ELASTICSEARCH_VERSION"), "base_commit": baseCommit, "rows": rows, "rounds": all,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(out, append(raw, '\n'), 0o600)
+	})
 }
 
 // checkOut brings the base commit into a folder of its own, with this tree's measurement in it.

@@ -7,15 +7,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
 )
 
 func main() {
@@ -68,15 +68,8 @@ func run(o options) error {
 	for _, r := range results {
 		r.conclude()
 	}
-	document, err := json.MarshalIndent(map[string]any{"scenarios": results, "rounds": o.rounds, "seconds": o.each.Seconds()}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(o.out), 0o750); err != nil {
-		return err
-	}
 	table(os.Stdout, results)
-	return os.WriteFile(o.out, append(document, '\n'), 0o600)
+	return summary.Write(o.out, map[string]any{"scenarios": results, "rounds": o.rounds, "seconds": o.each.Seconds()})
 }
 
 // measure starts a controller of its own for a scenario, and adds what it says.

@@ -29,19 +29,13 @@ type result struct {
 	Cost   cost  `json:"cost"`
 }
 
-// summarise puts rounds, each with a value for every place, into figures.
-func summarise(rounds [][]float64) result {
+// summarise puts the milliseconds of all rounds, by place, into figures.
+func summarise(all [][]float64) result {
 	var r result
-	of := func(at int) (values []float64) {
-		for _, round := range rounds {
-			values = append(values, round[at])
-		}
-		return values
-	}
-	base := summary.Of(of(without))
+	base := summary.Of(all[without])
 	for at, p := range places {
-		f := summary.Of(of(at))
-		r.Places = append(r.Places, row{p.key, f, f.Over(base), summary.Of(summary.Differences(of(at), of(without)))})
+		f := summary.Of(all[at])
+		r.Places = append(r.Places, row{p.key, f, f.Over(base), summary.Of(summary.Differences(all[at], all[without]))})
 	}
 	return r
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestSummarise_ComparesEachPlaceWithTheApplicationAlone(t *testing.T) {
-	r := summarise([][]float64{{100, 110, 120, 130, 101}, {300, 290, 320, 350, 301}, {200, 240, 230, 250, 199}})
+	r := summarise([][]float64{{100, 300, 200}, {110, 290, 240}, {120, 320, 230}, {130, 350, 250}, {101, 301, 199}})
 	if len(r.Places) != len(places) || r.Places[without].WakeUp.Median != 200 || r.Places[without].Added.Median != 0 {
 		t.Fatalf("%+v", r.Places)
 	}
@@ -17,7 +17,7 @@ func TestSummarise_ComparesEachPlaceWithTheApplicationAlone(t *testing.T) {
 }
 
 func TestPrint_SaysWhichTargetsAreMet(t *testing.T) {
-	r := summarise([][]float64{{100, 121, 120, 130, 101}})
+	r := summarise([][]float64{{100}, {121}, {120}, {130}, {101}})
 	r.Cost = cost{ResidentBytes: 8 << 20, CoreShare: 0.0005, ImageBytes: 8_000_000, Seconds: 60, Pushes: 12}
 	var out bytes.Buffer
 	r.print(&out)

@@ -11,18 +11,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
-	"os/signal"
-	"path/filepath"
-	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/asleep"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/turns"
 	"github.com/nemesis-scaling/nemesis/e2e/internal/kube"
 )
 
@@ -35,28 +30,13 @@ var kinds = []asleep.Kind{
 }
 
 func main() {
-	var o options
-	flag.IntVar(&o.pairs, "pairs", 20, "rounds of measurements, at least 20 for a figure that is shown")
-	flag.IntVar(&o.warm, "warm", 2, "rounds before, which are not counted")
-	out := flag.String("out", "build/bench/wakeup.json", "where the figures go")
-	limit := flag.Duration("limit", 30*time.Minute, "give up after this long")
+	var o turns.Options
+	o.Flags(flag.CommandLine, "pairs", "build/bench/wakeup.json")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *limit)
-	defer cancel()
-	if err := run(ctx, os.Stdout, o, *out); err != nil {
-		fmt.Fprintln(os.Stderr, "bench wakeup:", err)
-		os.Exit(1) //nolint:gocritic // exitAfterDefer: the process ends
-	}
+	o.Main("wakeup", func(ctx context.Context, w io.Writer) error { return run(ctx, w, o) })
 }
 
-// options say what is measured, and how often.
-type options struct {
-	pairs, warm int
-}
-
-func run(ctx context.Context, w io.Writer, o options, out string) (err error) {
+func run(ctx context.Context, w io.Writer, o turns.Options) (err error) {
 	cluster, err := kube.Connect(ctx)
 	if err != nil {
 		return err
@@ -74,58 +54,25 @@ func run(ctx context.Context, w io.Writer, o options, out string) (err error) {
 		}
 		apps = append(apps, app)
 	}
-
-	var all samples
-	for i := range o.warm + o.pairs {
-		one, err := round(ctx, apps)
-		if err != nil {
-			return fmt.Errorf("round %d: %w", i+1, err)
-		}
-		name := fmt.Sprintf("%2d/%d", i-o.warm+1, o.pairs)
-		if i < o.warm {
-			name = "warm-up"
-		} else {
-			all.add(one)
-		}
-		fmt.Fprintf(w, "%-7s", name)
-		for way, ms := range one {
-			fmt.Fprintf(w, "   %s %7.1f ms", ways[way], ms)
-		}
-		fmt.Fprintln(w)
-	}
-	result := summarise(all)
-	result.print(w)
-	return write(out, result)
-}
-
-// round takes the five ways in a random order, each from zero pods everywhere.
-func round(ctx context.Context, apps []*asleep.Application) (s sample, err error) {
-	for _, way := range rand.Perm(len(s)) {
-		for _, app := range apps {
-			if err := app.Sleep(ctx); err != nil {
-				return s, err
-			}
-		}
-		app := apps[max(way-1, 0)] // the floor and the balancer wake the same one
-		if way == floor {
-			s[way], err = app.Floor(ctx)
-		} else {
-			s[way], err = app.Through(ctx)
-		}
-		if err != nil {
-			return s, fmt.Errorf("%s: %w", ways[way], err)
-		}
-	}
-	return s, nil
-}
-
-func write(path string, result result) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: figures are no secret
-		return err
-	}
-	raw, err := json.MarshalIndent(result, "", "  ")
+	all, err := o.Take(w, ways[:], func(way int) (float64, error) { return wake(ctx, apps, way) })
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644) //nolint:gosec // G306: figures are no secret
+	result := summarise(all)
+	result.print(w)
+	return summary.Write(o.Out, result)
+}
+
+// wake takes one of the five ways, from zero pods everywhere.
+func wake(ctx context.Context, apps []*asleep.Application, way int) (float64, error) {
+	for _, app := range apps {
+		if err := app.Sleep(ctx); err != nil {
+			return 0, err
+		}
+	}
+	app := apps[max(way-1, 0)] // the floor and the balancer wake the same one
+	if way == floor {
+		return app.Floor(ctx)
+	}
+	return app.Through(ctx)
 }

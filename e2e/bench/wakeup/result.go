@@ -28,17 +28,8 @@ var ways = [...]string{
 	floor: "floor", balancer: "balancer", sidecar: "with sidecar", loading: "model server", loadingSidecar: "with sidecar",
 }
 
-// sample is one round, in milliseconds, by way; samples are all rounds.
-type (
-	sample  [len(ways)]float64
-	samples [len(ways)][]float64
-)
-
-func (s *samples) add(one sample) {
-	for way, ms := range one {
-		s[way] = append(s[way], ms)
-	}
-}
+// samples are the milliseconds of all rounds, by way.
+type samples [][]float64
 
 // result is the whole measurement. Added compares two ways quantile by quantile: what the
 // balancer's median is over the floor's median, its p95 over the floor's p95. Paired summarises the

@@ -1,12 +1,27 @@
-// Package summary is how the benchmarks of a wake-up say what they measured.
+// Package summary is how benchmarks say what they measured.
 package summary
 
 import (
+	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
-// Figures are of one way, in milliseconds.
+// Write writes what was measured, for programs and for all to read.
+func Write(path string, measured any) error {
+	raw, err := json.MarshalIndent(measured, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: figures are no secret
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o644) //nolint:gosec // G306: likewise
+}
+
+// Figures are of one way to wake an application, in milliseconds.
 type Figures struct {
 	Median float64 `json:"median_ms"`
 	P95    float64 `json:"p95_ms"`

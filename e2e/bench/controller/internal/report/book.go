@@ -2,12 +2,11 @@
 package report
 
 import (
-	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
 )
 
 // The metrics.
@@ -127,12 +126,5 @@ func (b *Book) of(build string) []Run {
 // Write writes everything for programs.
 func (b *Book) Write(path string) error {
 	b.Targets = b.targets()
-	raw, err := json.MarshalIndent(b, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: a result for all to read
-		return err
-	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644) //nolint:gosec // G306: likewise
+	return summary.Write(path, b)
 }

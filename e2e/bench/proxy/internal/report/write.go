@@ -1,11 +1,10 @@
 package report
 
 import (
-	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/summary"
 )
 
 // figure is one metric of one proxy in one scenario.
@@ -42,14 +41,7 @@ func (b *Book) Write(path string) error {
 			d.Scenarios[s][p] = b.result(s, p)
 		}
 	}
-	raw, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: a result for all to read
-		return err
-	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644) //nolint:gosec // G306: likewise
+	return summary.Write(path, d)
 }
 
 func (b *Book) result(scenario, proxy string) result {
