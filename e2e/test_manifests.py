@@ -2,60 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
 from harness.applications import fibonacci
 from harness.kubectl import Kubectl
+from harness.manifests import (
+    APPLICATION,
+    BALANCER,
+    CONTROLLER,
+    INTRUDER,
+    OPERATOR_SHELL,
+    OUTSIDE,
+    PRODUCTION,
+    ROOT,
+    SERVICES,
+    objects_of,
+    with_components,
+)
+from harness.operators import monitors
 from harness.policies import Peer, may_reach
+from harness.reach import SYSTEM
 from harness.sidecars import with_sidecar
-from harness.waiting import NotYet, eventually, patience
+from harness.waiting import patience
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
-SERVICES = ["autoscaler-controller", "load-balancer"]
-PRODUCTION = "kustomize/overlays/production"
-GROUP = "monitoring.coreos.com"
-OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
-def objects_of(kubectl: Kubectl, folder: str) -> list[dict]:
-    return list(yaml.safe_load_all(kubectl("kustomize", str(ROOT / folder))))
-
-
-@pytest.fixture(scope="module")
-def monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The cluster knows ServiceMonitors and rules: by the operator that it has, else by the operator's own definitions for a while."""
-    missing = [name for name in ("servicemonitors", "prometheusrules") if kubectl.run("get", "crd", f"{name}.{GROUP}").returncode]
-    if not missing:
+@pytest.fixture(scope="module", name="monitors")
+def known_monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with monitors(kubectl, tmp_path_factory.mktemp("no-module")):
         yield
-        return
-    nowhere = tmp_path_factory.mktemp("no-module")
-    download = ["go", "mod", "download", "-json", OPERATOR]
-
-    def fetched() -> subprocess.CompletedProcess[str]:
-        got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=300, check=False)
-        if got.returncode:
-            raise NotYet(got.stdout + got.stderr)  # a registry may be out of reach for a moment
-        return got
-
-    got = eventually(fetched, "the operator's definitions are here", every=5)
-    definitions = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
-    try:
-        for name in missing:
-            kubectl("create", "-f", str(definitions / f"{GROUP}_{name}.yaml"))
-            kubectl("wait", "--for=condition=Established", f"crd/{name}.{GROUP}", "--timeout=30s")
-        yield
-    finally:
-        for name in missing:
-            kubectl.run("delete", "crd", f"{name}.{GROUP}", "--ignore-not-found")
 
 
 def test_there_are_folders_to_test() -> None:
@@ -154,19 +135,6 @@ def test_who_edits_a_namespace_writes_no_status(kubectl: Kubectl) -> None:
             assert set(rule["verbs"]) <= {"get", "list", "watch"}, rule
 
 
-def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
-    objects = objects_of(kubectl, PRODUCTION)
-    services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]
-    for monitor in (o for o in objects if o["kind"] == "ServiceMonitor"):
-        assert monitor["metadata"]["namespace"] == "nemesis-system"
-        selector = monitor["spec"]["selector"]["matchLabels"].items()
-        (service,) = [s for s in services if selector <= s["metadata"]["labels"].items()]
-        ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
-        (endpoint,) = monitor["spec"]["endpoints"]
-        listens = {"autoscaler-controller": 8080, "load-balancer": 8081, "metrics-collector": 8080}
-        assert ports[endpoint["port"]] == listens[service["metadata"]["name"]]
-
-
 def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl) -> None:
     folder = ROOT / "kustomize" / "components" / "grafana-dashboards"
     files = {f.name: f.read_text() for f in folder.glob("*.json")}
@@ -206,14 +174,8 @@ def test_a_load_balancer_has_the_time_that_its_drain_takes(kubectl: Kubectl, fol
         assert given == {key: int(found[1]) * units[found[2]] for key, found in standard.items() if found}
 
 
-SYSTEM = "nemesis-system"
-CONTROLLER, BALANCER = (Peer(SYSTEM, {"app.kubernetes.io/name": service}) for service in SERVICES)
-APPLICATION = Peer("shop", {"app": "fibonacci"})
 WITH_SIDECAR = Peer("shop", {"app": "fibonacci", "nemesis/sidecar": "true"})
 PROMETHEUS = Peer("monitoring", {"app": "prometheus"})
-OPERATOR_SHELL = Peer("tools", {}, {"nemesis/operators": "true"})
-INTRUDER = Peer(SYSTEM, {"app": "intruder"})
-OUTSIDE = Peer()
 
 
 @pytest.mark.parametrize(
@@ -262,11 +224,7 @@ def test_the_walls_of_production_let_through_what_is_needed_alone(
 
 
 def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Path) -> None:
-    # kustomize takes only relative paths.
-    up = Path(*[".."] * (len(tmp_path.parts) - 1)) / ROOT.relative_to("/")
-    overlay = {"resources": [f"{up}/kustomize/overlays/local"], "components": [f"{up}/kustomize/components/otlp"]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    objects = list(yaml.safe_load_all(kubectl("kustomize", str(tmp_path))))
+    objects = with_components(kubectl, tmp_path, "local", "otlp")
     (settings,) = [o for o in objects if o["kind"] == "ConfigMap"]
     deployments = [o for o in objects if o["kind"] == "Deployment"]
     assert len(deployments) == 2
@@ -343,27 +301,6 @@ def test_the_data_tls_component_mounts_the_certificate_where_it_is_read(kubectl:
     assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
 
 
-ELASTICSEARCH = ["elasticsearch-existing", "elasticsearch", "elasticsearch-eck"]
-ECK = "github.com/elastic/cloud-on-k8s/v3@v3.5.0"
-ELASTIC_GROUPS = ("elasticsearch.k8s.elastic.co", "kibana.k8s.elastic.co")
-SETUP = Peer(SYSTEM, {"app.kubernetes.io/name": "nemesis-logs-setup"})
-ELASTICSEARCH_PODS = {
-    "elasticsearch": Peer(SYSTEM, {"app.kubernetes.io/name": "nemesis-elasticsearch"}),
-    "elasticsearch-eck": Peer(SYSTEM, {"elasticsearch.k8s.elastic.co/cluster-name": "nemesis"}),
-}
-KIBANA_PODS = {
-    "elasticsearch": Peer(SYSTEM, {"app.kubernetes.io/name": "nemesis-kibana"}),
-    "elasticsearch-eck": Peer(SYSTEM, {"kibana.k8s.elastic.co/name": "nemesis"}),
-}
-
-
-def with_components(kubectl: Kubectl, folder: Path, overlay: str, *components: str, patches: list[dict] | None = None) -> list[dict]:
-    up = Path(*[".."] * (len(folder.parts) - 1)) / ROOT.relative_to("/") / "kustomize"
-    parts = {"resources": [f"{up}/overlays/{overlay}"], "components": [f"{up}/components/{c}" for c in components]}
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({**parts, "patches": patches or []}))
-    return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
-
-
 @pytest.mark.parametrize(("source", "sees"), [("auto", "processes"), ("none", "nothing"), ("pod-cgroup", "cgroups")])
 def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubectl, source: str, sees: str) -> None:
     (deployment,) = [o for o in with_sidecar(kubectl, fibonacci("shop"), source) if o["kind"] == "Deployment"]
@@ -414,107 +351,6 @@ def test_who_calls_the_controller_says_who_it_is(kubectl: Kubectl, folder: str, 
     assert account["automountServiceAccountToken"] is False
     for binding in (o for o in objects if o["kind"] in ("RoleBinding", "ClusterRoleBinding")):
         assert name not in [s["name"] for s in binding["subjects"]], "it has no right in the cluster"
-
-
-@pytest.mark.parametrize("overlay", ["local", "production"])
-@pytest.mark.parametrize("component", ELASTICSEARCH)
-def test_an_elasticsearch_component_is_taken_by_the_api_server(kubectl: Kubectl, tmp_path: Path, component: str, overlay: str) -> None:
-    plain = {(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, f"kustomize/overlays/{overlay}")}
-    objects = with_components(kubectl, tmp_path, overlay, component)
-    added = [o for o in objects if (o["kind"], o["metadata"]["name"]) not in plain]
-    assert added
-    for meta in (o["metadata"] for o in added):
-        assert meta["namespace"] == SYSTEM and meta["labels"]["app.kubernetes.io/part-of"] == "nemesis", meta
-    (balancer,) = [o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == "load-balancer"]
-    ours = [o for o in added if o["apiVersion"].split("/")[0] not in ELASTIC_GROUPS]
-    done = kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all([*ours, balancer]))
-    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
-
-
-@pytest.mark.parametrize("component", ELASTICSEARCH)
-def test_balancer_and_set_up_agree_on_elasticsearch(kubectl: Kubectl, tmp_path: Path, component: str) -> None:
-    meta = {"name": "nemesis-elasticsearch", "namespace": SYSTEM}
-    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"url": "https://logs.example:9200", "retention": "7d"}}
-    objects = with_components(kubectl, tmp_path, "production", component, patches=[{"patch": yaml.safe_dump(other)}])
-    (settings,) = [o["data"] for o in objects if o["kind"] == "ConfigMap"]
-    assert settings["url"] == "https://logs.example:9200" and settings["retention"] == "7d"
-    found = {o["metadata"]["name"]: o["spec"]["template"]["spec"] for o in objects if o["kind"] in ("Deployment", "Job")}
-    balancer, setup = found["load-balancer"], found["nemesis-logs-setup"]
-    (one,), (other,) = balancer["containers"], setup["containers"]
-    assert other["image"] == one["image"].replace("load-balancer", "log-setup") != one["image"]
-    known = set(re.findall(r'"(elasticsearch-[a-z-]+)"', (ROOT / "services/load-balancer/internal/log/elastic/settings.go").read_text()))
-    for pod, container in ((balancer, one), (setup, other)):
-        variables = [v for v in container["env"] if v["name"].startswith("NEMESIS_ELASTICSEARCH")]
-        assert len(variables) >= 5
-        for variable in variables:
-            assert variable["name"].removeprefix("NEMESIS_").lower().replace("_", "-") in known, variable
-            if "valueFrom" in variable:
-                assert variable["valueFrom"]["configMapKeyRef"]["key"] in settings, variable
-        volumes = {v["name"] for v in pod["volumes"]}
-        assert {m["name"] for m in container["volumeMounts"]} <= volumes
-    flags = (ROOT / "services/load-balancer/internal/log/logsetup/run.go").read_text()
-    for flag in other["args"]:
-        assert f'"{flag.lstrip("-").split("=")[0]}"' in flags, flag
-    mounts = [m["mountPath"] for m in one["volumeMounts"]]
-    for key in ("password-file", "ca-file"):
-        assert not settings[key] or str(Path(settings[key]).parent) in mounts
-
-
-def unknown(schema: dict, value: object, path: str = "") -> list[str]:
-    """The fields of value that a CustomResourceDefinition's schema does not know."""
-    if isinstance(value, list):
-        return [u for i, v in enumerate(value) for u in unknown(schema.get("items", {}), v, f"{path}[{i}]")]
-    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
-        return []
-    known, others = schema.get("properties", {}), schema.get("additionalProperties")
-    faults = []
-    for key, inner in value.items():
-        if key in known:
-            faults += unknown(known[key], inner, f"{path}.{key}")
-        elif isinstance(others, dict):
-            faults += unknown(others, inner, f"{path}.{key}")
-        else:
-            faults.append(f"{path}.{key}")
-    return faults
-
-
-def test_the_objects_for_elastics_operator_are_as_it_defines_them(kubectl: Kubectl, tmp_path: Path) -> None:
-    got = subprocess.run(["go", "mod", "download", "-json", ECK], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert got.returncode == 0, got.stdout + got.stderr
-    text = (Path(json.loads(got.stdout)["Dir"]) / "config" / "crds" / "v1" / "all-crds.yaml").read_text()
-    schemas = {
-        (d["spec"]["group"] + "/" + v["name"], d["spec"]["names"]["kind"]): v["schema"]["openAPIV3Schema"]
-        for d in yaml.safe_load_all(text)
-        for v in d["spec"]["versions"]
-    }
-    built = with_components(kubectl, tmp_path, "local", "elasticsearch-eck")
-    objects = [o for o in built if o["apiVersion"].split("/")[0] in ELASTIC_GROUPS]
-    assert [o["kind"] for o in objects] == ["Elasticsearch", "Kibana"]
-    for found in objects:
-        schema = schemas[found["apiVersion"], found["kind"]]
-        jsonschema.validate(found, schema)
-        assert not unknown(schema["properties"]["spec"], found["spec"])
-    assert unknown({"properties": {"a": {"type": "object"}}}, {"a": {"b": 1}, "c": 2}) == [".a.b", ".c"]
-
-
-@pytest.mark.parametrize("component", ELASTICSEARCH_PODS)
-def test_the_walls_around_an_elasticsearch_of_its_own(kubectl: Kubectl, tmp_path: Path, component: str) -> None:
-    policies = [o for o in with_components(kubectl, tmp_path, "production", component) if o["kind"] == "NetworkPolicy"]
-    elasticsearch, kibana = ELASTICSEARCH_PODS[component], KIBANA_PODS[component]
-    for source in (BALANCER, SETUP, kibana):
-        assert may_reach(policies, source, elasticsearch, 9200), source
-    for source in (CONTROLLER, APPLICATION, OUTSIDE, INTRUDER):
-        assert not may_reach(policies, source, elasticsearch, 9200), source
-    assert may_reach(policies, OPERATOR_SHELL, kibana, 5601) and not may_reach(policies, APPLICATION, kibana, 5601)
-    assert may_reach(policies, BALANCER, APPLICATION, 5001) and not may_reach(policies, BALANCER, OUTSIDE, 9200)
-    assert not may_reach(policies, elasticsearch, OUTSIDE, 443)
-
-
-def test_the_walls_open_to_an_elasticsearch_outside_on_request(kubectl: Kubectl, tmp_path: Path) -> None:
-    for components, allowed in ((["elasticsearch-existing"], False), (["elasticsearch-existing", "elasticsearch-egress"], True)):
-        policies = [o for o in with_components(kubectl, tmp_path, "production", *components) if o["kind"] == "NetworkPolicy"]
-        assert may_reach(policies, BALANCER, OUTSIDE, 9200) == allowed and may_reach(policies, SETUP, OUTSIDE, 9200)
-        assert not may_reach(policies, INTRUDER, OUTSIDE, 9200) and not may_reach(policies, APPLICATION, SETUP, 9200)
 
 
 @pytest.mark.parametrize("manifest", sorted((ROOT / "e2e" / "apps").glob("*/k8s.yaml"), key=str), ids=lambda p: p.parent.name)
