@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 
 from harness.applications import fibonacci
 from harness.cluster import Object
+from harness.listener import listening
 from harness.nemesis import Nemesis
-from harness.receiver import Receiver, Told, receiving
+from harness.receiver import Receiver, Told
 from harness.waiting import eventually
 
 NAME = "nemesis-notifications"
@@ -31,14 +30,8 @@ def named(namespace: str, *webhooks: Object) -> Object:
 
 @pytest.fixture
 def receiver(nemesis: Nemesis) -> Iterator[tuple[Receiver, str]]:
-    """A receiver on this machine, and its address as pods see it."""
-    if not nemesis.reach.direct:
-        pytest.skip("pods of a cluster elsewhere do not reach a receiver on this machine")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-        way.connect((urlsplit(nemesis.controller_url).hostname, 80))
-        address = way.getsockname()[0]
-    with receiving(secrets.token_bytes(32)) as found:
-        yield found, f"http://{address}:{found.port}"
+    with listening(nemesis, lambda: Receiver(secrets.token_bytes(32))) as found:
+        yield found
 
 
 def test_a_wake_up_is_told_to_whom_the_namespace_names(

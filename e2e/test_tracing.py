@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 
 from harness.applications import fibonacci
 from harness.collector import Collector
+from harness.listener import listening
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.services import configured
 from harness.waiting import eventually
@@ -20,16 +19,8 @@ pytestmark = pytest.mark.disruptive
 
 @pytest.fixture
 def collector(nemesis: Nemesis) -> Iterator[tuple[Collector, str]]:
-    """A collector on this machine, and its address as pods see it."""
-    if not nemesis.reach.direct:
-        pytest.skip("pods of a cluster elsewhere do not reach a collector on this machine")
-    found = Collector()
-    # The address of this machine on the way to the cluster is the one that pods find it by.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-        way.connect((urlsplit(nemesis.controller_url).hostname, 80))
-        address = way.getsockname()[0]
-    yield found, f"http://{address}:{found.port}"
-    found.close()
+    with listening(nemesis, Collector) as found:
+        yield found
 
 
 def test_one_trace_leads_from_the_client_to_the_woken_application(

@@ -7,13 +7,11 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
 
-MAX_BODY = 1 << 20
+from .listener import Listener
 
 
 @dataclass(frozen=True)
@@ -24,35 +22,22 @@ class Told:
     signed: bool
 
 
-class Receiver:
-    """Listens on every address of this machine, so that pods reach it. The first call is answered 503."""
+class Receiver(Listener):
+    """The first call is answered 503."""
 
     def __init__(self, secret: bytes) -> None:
         self.key = "whsec_" + base64.b64encode(secret).decode()
+        self._secret = secret
         self._lock = threading.Lock()
         self._told: list[Told] = []
         self.refused = 0
-        receiver = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                raw = self.rfile.read(min(int(self.headers.get("Content-Length", "0")), MAX_BODY))
-                content = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + raw
-                signature = "v1," + base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode()
-                signed = hmac.compare_digest(signature, self.headers.get("webhook-signature", ""))
-                told = Told(self.path, self.headers["Content-Type"], json.loads(raw), signed)
-                self.send_response(receiver._take(told))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _take(self, told: Told) -> int:
+    def take(self, path: str, headers: Message, body: bytes) -> int:
+        content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        signature = "v1," + base64.b64encode(hmac.new(self._secret, content, hashlib.sha256).digest()).decode()
+        signed = hmac.compare_digest(signature, headers.get("webhook-signature", ""))
+        told = Told(path, headers["Content-Type"], json.loads(body), signed)
         with self._lock:
             if self.refused == 0:
                 self.refused += 1
@@ -63,16 +48,3 @@ class Receiver:
     def told(self) -> list[Told]:
         with self._lock:
             return list(self._told)
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@contextmanager
-def receiving(secret: bytes) -> Iterator[Receiver]:
-    found = Receiver(secret)
-    try:
-        yield found
-    finally:
-        found.close()
