@@ -46,6 +46,9 @@ func reasons(out io.Writer, app *autoscaler.Application) {
 	}
 }
 
+// console is the controller's web page, through the API server: a browser then needs to know neither the Service's address nor its authority.
+const console = "/api/v1/namespaces/" + system + "/services/https:autoscaler-controller:8080/proxy/console/"
+
 func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic string, idle int32) {
 	fmt.Fprintf(out, "\nThe model server sleeps again %d s after its last request. To look around:\n\n", idle)
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s get customautoscalers -A --watch\n", kubeconfig)
@@ -54,6 +57,7 @@ func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic st
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s -n nemesis-system get configmap nemesis-ca -o jsonpath='{.data.ca\\.crt}' > ca.crt   # by whom the services are verified\n", kubeconfig)
 	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/v1/decisions?limit=5'\n", controller)
 	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/proxy/logs?limit=5'\n", admin)
+	fmt.Fprintf(out, "   kubectl --kubeconfig %s proxy   # and the console, which asks for $TOKEN, is at http://127.0.0.1:8001%s\n", kubeconfig, console)
 	if elastic != "" {
 		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc&pretty'\n", elastic, stream)
 	}

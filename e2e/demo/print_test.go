@@ -22,3 +22,23 @@ func TestWords_EndWithDoneAndNothingElse(t *testing.T) {
 		}
 	}
 }
+
+func TestFarewell_SaysHowToLookAround(t *testing.T) {
+	for _, elastic := range []string{"", "http://127.0.0.1:9200"} {
+		var out strings.Builder
+		farewell(&out, "http://10.0.0.1", "https://10.0.0.2:8080", "https://10.0.0.1:8081", "/kube/config", elastic, 30)
+		for _, says := range []string{
+			"sleeps again 30 s after", "http://10.0.0.1/modelserver/", "'https://10.0.0.2:8080/v1/decisions?limit=5'", "'https://10.0.0.1:8081/proxy/logs?limit=5'",
+			"kubectl --kubeconfig /kube/config proxy   #",
+			"http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/\n",
+			"make demo-down",
+		} {
+			if !strings.Contains(out.String(), says) {
+				t.Errorf("%q is not in\n%s", says, &out)
+			}
+		}
+		if strings.Contains(out.String(), "9200") != (elastic != "") {
+			t.Errorf("an Elasticsearch at %q:\n%s", elastic, &out)
+		}
+	}
+}
