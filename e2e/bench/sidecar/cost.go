@@ -1,18 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/asleep"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/exposition"
 	"github.com/nemesis-scaling/nemesis/e2e/internal/kube"
 )
 
@@ -99,30 +97,13 @@ func (c *cost) watch(ctx context.Context, url string, during time.Duration) erro
 
 const taken = `nemesis_sidecar_pushes_total{result="taken"}`
 
+// look reads its samples by what stands before their values.
 func look(ctx context.Context, url string) (map[string]float64, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	return read(answer.Body)
-}
-
-// read reads a page's samples by what stands before their values.
-func read(page io.Reader) (map[string]float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	out := map[string]float64{}
-	lines := bufio.NewScanner(page)
-	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), " ")
-		if n, err := strconv.ParseFloat(value, 64); ok && name != "#" && err == nil {
-			out[name] = n
-		}
-	}
-	return out, lines.Err()
+	err := exposition.Get(ctx, url, func(name, labels string, value float64) { out[name+labels] = value })
+	return out, err
 }
 
 // weigh looks at what was built here, and brought to the cluster.

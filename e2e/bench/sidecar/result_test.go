@@ -54,10 +54,3 @@ func TestTake_TakesTheSidecarAndLeavesTheRest(t *testing.T) {
 		t.Errorf("%v", pod)
 	}
 }
-
-func TestRead_ReadsSamplesWithTheirLabels(t *testing.T) {
-	got, err := read(strings.NewReader("# HELP a b\n# TYPE a gauge\na 1.5\nb{x=\"y\"} 2\nc many\n"))
-	if err != nil || len(got) != 2 || got["a"] != 1.5 || got[`b{x="y"}`] != 2 {
-		t.Errorf("%v, error %v", got, err)
-	}
-}

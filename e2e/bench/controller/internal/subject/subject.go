@@ -2,7 +2,6 @@
 package subject
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/apiserver"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/exposition"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
@@ -92,41 +92,25 @@ func get(ctx context.Context, url string) (*http.Response, error) {
 
 // Metrics are the sums of its metrics over their labels.
 func (s *Subject) Metrics(ctx context.Context) (map[string]float64, error) {
-	answer, err := get(ctx, "http://"+s.Address+"/metrics")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Body.Close() }()
 	sums := map[string]float64{}
-	lines := bufio.NewScanner(answer.Body)
-	for lines.Scan() {
-		name, value, ok := parse(lines.Text())
-		if ok {
-			sums[name] += value
-		}
-	}
-	return sums, lines.Err()
+	err := exposition.Get(ctx, "http://"+s.Address+"/metrics", func(name, _ string, value float64) { sums[name] += value })
+	return sums, err
 }
 
 // Buckets is a histogram: how many values there were up to each bound, summed over all other labels.
 func (s *Subject) Buckets(ctx context.Context, name string) (map[float64]float64, error) {
-	answer, err := get(ctx, "http://"+s.Address+"/metrics")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Body.Close() }()
 	found := map[float64]float64{}
-	lines := bufio.NewScanner(answer.Body)
-	for lines.Scan() {
-		if is, value, ok := parse(lines.Text()); ok && is == name+"_bucket" {
-			_, bound, _ := strings.Cut(lines.Text(), `le="`)
-			bound, _, _ = strings.Cut(bound, `"`)
-			if le, err := strconv.ParseFloat(bound, 64); err == nil {
-				found[le] += value
-			}
+	err := exposition.Get(ctx, "http://"+s.Address+"/metrics", func(is, labels string, value float64) {
+		if is != name+"_bucket" {
+			return
 		}
-	}
-	return found, lines.Err()
+		_, bound, _ := strings.Cut(labels, `le="`)
+		bound, _, _ = strings.Cut(bound, `"`)
+		if le, err := strconv.ParseFloat(bound, 64); err == nil {
+			found[le] += value
+		}
+	})
+	return found, err
 }
 
 // Quantile is one of the values that came between two sights of a histogram, as Prometheus guesses it: evenly spread
@@ -152,20 +136,6 @@ func Quantile(q float64, before, after map[float64]float64) float64 {
 		low, below = le, count
 	}
 	return math.NaN() // never: the last holds all
-}
-
-// parse reads a line of Prometheus' text format.
-func parse(line string) (name string, value float64, ok bool) {
-	if line == "" || line[0] == '#' {
-		return "", 0, false
-	}
-	end := strings.LastIndexByte(line, ' ')
-	if end < 0 {
-		return "", 0, false
-	}
-	value, err := strconv.ParseFloat(line[end+1:], 64)
-	name, _, _ = strings.Cut(line[:end], "{")
-	return name, value, err == nil && name != ""
 }
 
 // Memory is what it holds.

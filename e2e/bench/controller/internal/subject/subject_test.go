@@ -12,37 +12,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
-func TestParse_ReadsPrometheusText(t *testing.T) {
-	for _, c := range []struct {
-		line, name string
-		value      float64
-		ok         bool
-	}{
-		{"go_goroutines 42", "go_goroutines", 42, true},
-		{`nemesis_decisions_total{result="applied",trigger="Start Call"} 3`, "nemesis_decisions_total", 3, true},
-		{"go_memstats_next_gc_bytes 1.9e+07", "go_memstats_next_gc_bytes", 1.9e7, true},
-		{"# HELP go_goroutines Number", "", 0, false},
-		{"", "", 0, false},
-		{"alone", "", 0, false},
-		{"x y", "", 0, false},
-	} {
-		name, value, ok := parse(c.line)
-		if ok != c.ok || ok && (name != c.name || value != c.value) {
-			t.Errorf("%q: %q %v %v", c.line, name, value, ok)
-		}
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(`a{b="c"} 1`)
-	f.Add(" ")
-	f.Fuzz(func(t *testing.T, line string) {
-		if name, _, ok := parse(line); ok && (name == "" || strings.Contains(name, "{")) {
-			t.Errorf("%q: %q", line, name)
-		}
-	})
-}
-
 func TestMetrics_AddUpOverLabels(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} 2\nb 5\n"))
