@@ -25,7 +25,7 @@ from harness.applications import Application, fibonacci, modelserver
 from harness.cluster import Object
 from harness.load import Load
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
-from harness.processes import sigkill, stopped, visible
+from harness.processes import restarts, sigkill, stopped, visible
 from harness.reach import SYSTEM
 from harness.services import heard, leader, names, scaled
 from harness.waiting import PATIENCE, eventually
@@ -81,10 +81,6 @@ def die(nemesis: Nemesis, pod: str) -> None:
 
 def renewed(nemesis: Nemesis) -> str:
     return nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["spec"]["renewTime"]
-
-
-def restarts(pod: Object) -> int:
-    return sum(c["restartCount"] for c in pod["status"]["containerStatuses"])
 
 
 def test_a_stream_on_one_load_balancer_outlives_the_leader_though_the_other_one_is_quiet(nemesis: Nemesis, namespace: str) -> None:

@@ -17,7 +17,7 @@ from harness.applications import Application, fibonacci
 from harness.cluster import Cluster, Object
 from harness.load import Load
 from harness.nemesis import CONTROLLER, Nemesis, unique
-from harness.processes import sigkill, stopped, visible
+from harness.processes import restarts, sigkill, stopped, visible
 from harness.reach import SYSTEM
 from harness.shards import leaders, shard_of, sharded, shared_out
 from harness.waiting import eventually
@@ -106,9 +106,9 @@ def test_shards_change_hands_while_requests_are_served(nemesis: Nemesis, homes: 
                 told.append(f"one that stands still: followed after {time.monotonic() - began:.1f} s")
             # It goes on in the middle of what it did, and leads nothing; meanwhile another one ends without a word.
             dead = busiest(nemesis)
-            restarts = count(pod(nemesis, dead))
+            before_kill = restarts(pod(nemesis, dead))
             sigkill(pod(nemesis, dead))
-            eventually(lambda: count(pod(nemesis, dead)) > restarts, f"{dead} is started again")
+            eventually(lambda: restarts(pod(nemesis, dead)) > before_kill, f"{dead} is started again")
             nemesis.wait_service(CONTROLLER)
             step("one that stood still goes on, one that was killed is back", shares=False)
 
@@ -126,8 +126,3 @@ def test_shards_change_hands_while_requests_are_served(nemesis: Nemesis, homes: 
     for app, load in zip(sleepers, waking, strict=True):
         assert load.answered >= 5, told
         assert generation(nemesis, app) > 2, "it was never asleep"
-
-
-def count(o: Object) -> int:
-    """How often its containers were started again."""
-    return sum(c["restartCount"] for c in o["status"].get("containerStatuses", []))

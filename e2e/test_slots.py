@@ -11,7 +11,7 @@ from harness.applications import Application, slot
 from harness.cluster import Object
 from harness.load import Load
 from harness.nemesis import BALANCER, Nemesis
-from harness.processes import sigkill, visible
+from harness.processes import restarts, sigkill, visible
 from harness.reach import SYSTEM
 from harness.waiting import eventually
 
@@ -41,10 +41,6 @@ def replaced(nemesis: Nemesis, victim: Object, want: int) -> bool:
     statuses = [s for p in pods for s in p["status"].get("containerStatuses", [])]
     anew = all(p["metadata"]["uid"] != victim["metadata"]["uid"] or restarts(p) > restarts(victim) for p in pods)
     return len(pods) == want == len(statuses) and all(s["ready"] for s in statuses) and anew
-
-
-def restarts(pod: Object) -> int:
-    return sum(s["restartCount"] for s in pod["status"].get("containerStatuses", []))
 
 
 def known(nemesis: Nemesis, app: Application) -> None:

@@ -36,6 +36,11 @@ def sigkill(pod: Object) -> None:
         os.kill(process, signal.SIGKILL)
 
 
+def restarts(pod: Object) -> int:
+    """How often its containers were started again."""
+    return sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
+
+
 @contextmanager
 def stopped(pod: Object) -> Iterator[None]:
     """The pod's processes stand still: they neither work nor say goodbye."""
