@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -63,26 +62,8 @@ type Publisher struct {
 // NewPublisher makes it.
 func NewPublisher(o PublisherOptions) *Publisher {
 	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed, said: map[string]string{}}
-	watched := []string{metav1.NamespaceAll}
-	if o.Within != "" {
-		watched = []string{o.Namespace}
-		if o.Within != o.Namespace {
-			watched = append(watched, o.Within)
-		}
-	}
-	for _, namespace := range watched {
-		published := o.Clients.Typed.CoreV1().ConfigMaps(namespace)
-		only := func(o metav1.ListOptions) metav1.ListOptions {
-			o.FieldSelector = "metadata.name=" + MapName // the right to read is bound to the name, too
-			return o
-		}
-		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, nil, keepWriters,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
-				return published.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return published.Watch(ctx, only(o))
-			}))
+	for _, namespace := range kube.Watched(o.Namespace, o.Within) {
+		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, MapName, p.kube.CoreV1().ConfigMaps(namespace), keepWriters))
 	}
 	return p
 }
