@@ -10,10 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
-
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/pace"
 )
 
 // Options are the bounds.
@@ -35,10 +33,10 @@ const (
 type Share struct {
 	o      Options
 	places chan struct{}
+	bad    *pace.Paces[string]
 
 	mu  sync.Mutex
 	now map[string]*sender // that have a place or wait for one
-	bad *simplelru.LRU[string, *rate.Limiter]
 }
 
 type sender struct {
@@ -51,8 +49,7 @@ func New(o Options) *Share {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	bad, _ := simplelru.NewLRU[string, *rate.Limiter](maxSenders, nil) // more than 0: it never fails
-	return &Share{o: o, places: make(chan struct{}, o.Places), now: map[string]*sender{}, bad: bad}
+	return &Share{o: o, places: make(chan struct{}, o.Places), now: map[string]*sender{}, bad: pace.New[string](maxSenders)}
 }
 
 // Take takes a place for the sender of the context, and waits for it as long as ctx lets it. The error is a
@@ -101,9 +98,7 @@ func (s *Share) leave(name string, from *sender) {
 // Patience is an error of the code TooMany while the sender of the context has sent more bad tokens than are looked at.
 // Who it lets through may still turn out to be one more.
 func (s *Share) Patience(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known, ok := s.bad.Get(senderOf(ctx).name); ok && known.TokensAt(s.o.Now()) < 1 {
+	if s.bad.Spent(senderOf(ctx).name, s.o.Now()) {
 		return tooMany("more tokens from this address are no good than are looked at: %g a second", s.o.BadPerSecond)
 	}
 	return nil
@@ -111,18 +106,9 @@ func (s *Share) Patience(ctx context.Context) error {
 
 // Bad notes that the sender of the context has sent a token that is no good.
 func (s *Share) Bad(ctx context.Context) {
-	from := senderOf(ctx)
-	if from.known {
-		return
+	if from := senderOf(ctx); !from.known {
+		s.bad.Take(from.name, pace.Pace{PerSecond: s.o.BadPerSecond, Burst: s.o.BadAtOnce}, s.o.Now())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known, ok := s.bad.Get(from.name)
-	if !ok {
-		known = rate.NewLimiter(rate.Limit(s.o.BadPerSecond), s.o.BadAtOnce)
-		s.bad.Add(from.name, known)
-	}
-	known.AllowN(s.o.Now(), 1)
 }
 
 func tooMany(text string, number any) error {

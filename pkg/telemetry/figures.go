@@ -39,8 +39,9 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, f := range c() {
+		desc := describe(f)
 		for _, s := range f.Samples {
-			out <- prometheus.MustNewConstMetric(describe(f), kinds[f.Kind], s.Value, s.Values...)
+			out <- prometheus.MustNewConstMetric(desc, kinds[f.Kind], s.Value, s.Values...)
 		}
 	}
 }

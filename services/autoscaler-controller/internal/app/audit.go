@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/pace"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
@@ -31,18 +29,14 @@ type audit struct {
 	changes *prometheus.CounterVec
 	leftOut prometheus.Counter
 	unheard prometheus.Counter
+	paces   *pace.Paces[string]
 	now     func() time.Time
-
-	mu    sync.Mutex
-	paces *simplelru.LRU[string, *rate.Limiter]
 }
 
 // Of each caller so many refusals are written in a second, and at once after a rest; of so many callers.
-const (
-	refusalsPerSecond = 1
-	refusalsAtOnce    = 20
-	refusalCallers    = 1000
-)
+const refusalCallers = 1000
+
+var refusals = pace.Pace{PerSecond: 1, Burst: 20}
 
 // changing are the operations that change something, with what; %s is a namespace.
 var changing = map[string]string{
@@ -52,7 +46,7 @@ var changing = map[string]string{
 
 func newAudit(log *slog.Logger, registry prometheus.Registerer, epoch string) *audit {
 	a := &audit{
-		log: slog.New(always{log.Handler()}), book: changes.New(), epoch: epoch, now: time.Now,
+		log: slog.New(always{log.Handler()}), book: changes.New(), epoch: epoch, paces: pace.New[string](refusalCallers), now: time.Now,
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_changes_total", Help: "Changes that somebody asked for through the controller, by what became of them. Each that was made has a line in the log.",
 		}, []string{"operation", "result"}),
@@ -63,7 +57,6 @@ func newAudit(log *slog.Logger, registry prometheus.Registerer, epoch string) *a
 			Name: "nemesis_changes_not_handed_over_total", Help: "Times that the leader did not take the changes that went through this replica; it is told them again.",
 		}),
 	}
-	a.paces, _ = simplelru.NewLRU[string, *rate.Limiter](refusalCallers, nil) // more than 0: it never fails
 	for operation := range changing {
 		for _, result := range []string{changeMade, changeRefused} {
 			a.changes.WithLabelValues(operation, result)
@@ -140,14 +133,7 @@ func (a *audit) Refused(ctx context.Context, r guard.Refusal) {
 
 // named tells whether a refusal of this caller is written.
 func (a *audit) named(who string) bool {
-	a.mu.Lock()
-	pace, known := a.paces.Get(who)
-	if !known {
-		pace = rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)
-		a.paces.Add(who, pace)
-	}
-	a.mu.Unlock()
-	if pace.AllowN(a.now(), 1) {
+	if a.paces.Take(who, refusals, a.now()) {
 		return true
 	}
 	a.leftOut.Inc()

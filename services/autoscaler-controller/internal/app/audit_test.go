@@ -76,9 +76,9 @@ func TestAudit_NamesWhoIsRefusedAtAPaceForEach(t *testing.T) {
 	refuse("deleteCustomAutoscaler", "jane", fault.TooMany, 1)
 	lines := strings.Join(all(), "\n")
 	for want, n := range map[string]int{
-		`"msg":"refused","who":"olga","operation":"startApplication","status":403,"reason":"olga may not","pod":"pod-of-olga","namespace":"bank"`: refusalsAtOnce,
+		`"msg":"refused","who":"olga","operation":"startApplication","status":403,"reason":"olga may not","pod":"pod-of-olga","namespace":"bank"`: refusals.Burst,
 		`"msg":"refused","who":"omar","operation":"listPods","status":429`:                                                                        1,
-		`"msg":"refused"`: refusalsAtOnce + 1,
+		`"msg":"refused"`: refusals.Burst + 1,
 		`"who":"jane","operation":"putBalancerSettings","resource":"loadbalancer/settings","status":403,"reason":"jane may not"`:     2,
 		`"who":"jane","operation":"deleteCustomAutoscaler","resource":"customautoscalers/bank","status":429,"reason":"jane may not"`: 1,
 		`"msg":"audit"`: 3,
@@ -87,7 +87,7 @@ func TestAudit_NamesWhoIsRefusedAtAPaceForEach(t *testing.T) {
 			t.Errorf("%d lines, want %d, of %s in\n%s", got, n, want, lines)
 		}
 	}
-	if got, want := values(t, registry), fmt.Sprintf("nemesis_refusals_unnamed_total %d", 50-refusalsAtOnce); !strings.Contains(got, want) {
+	if got, want := values(t, registry), fmt.Sprintf("nemesis_refusals_unnamed_total %d", 50-refusals.Burst); !strings.Contains(got, want) {
 		t.Errorf("no %s in\n%s", want, got)
 	}
 	if kept := a.book.Last(func(*changes.Change) bool { return true }, 10); len(kept) != 3 || kept[0].Namespace != "bank" && kept[2].Namespace != "bank" {

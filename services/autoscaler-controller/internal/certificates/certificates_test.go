@@ -405,3 +405,34 @@ func TestPublisher_SaysWhoElseHasWrittenTheBundle(t *testing.T) {
 		t.Error("it is said twice of one version")
 	}
 }
+
+func TestPublisher_ForgetsWhatItSaidOfNamespacesThatAreGone(t *testing.T) {
+	altered := configMap("shop", "of somebody else", nil)
+	altered.ResourceVersion = "7"
+	altered.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-edit", FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:ca.crt":{}}}`)}}
+	p := NewPublisher(PublisherOptions{
+		Clients: &kube.Clients{Typed: newAPI(altered)}, Log: slog.New(slog.DiscardHandler), Namespace: home,
+		Bundle:     func() ([]byte, <-chan struct{}) { return []byte("ours"), nil },
+		Namespaces: func() (map[string]bool, bool) { return map[string]bool{"shop": true}, true },
+		Ours:       func(string) bool { return true },
+	})
+	there := p.informers[0].GetStore() // as a watch would have filled it
+	if err := there.Add(altered); err != nil {
+		t.Fatal(err)
+	}
+	p.once(t.Context())
+	if p.said["shop"] != "7" {
+		t.Fatalf("said of %v", p.said)
+	}
+	p.once(t.Context())
+	if p.said["shop"] != "7" {
+		t.Errorf("it would say it again: %v", p.said)
+	}
+	if err := there.Delete(altered); err != nil {
+		t.Fatal(err)
+	}
+	p.once(t.Context())
+	if len(p.said) > 0 {
+		t.Errorf("it still knows of %v", p.said)
+	}
+}

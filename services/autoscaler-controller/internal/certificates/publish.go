@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -11,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -62,26 +62,8 @@ type Publisher struct {
 // NewPublisher makes it.
 func NewPublisher(o PublisherOptions) *Publisher {
 	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed, said: map[string]string{}}
-	watched := []string{metav1.NamespaceAll}
-	if o.Within != "" {
-		watched = []string{o.Namespace}
-		if o.Within != o.Namespace {
-			watched = append(watched, o.Within)
-		}
-	}
-	for _, namespace := range watched {
-		maps := o.Clients.Typed.CoreV1().ConfigMaps(namespace)
-		only := func(o metav1.ListOptions) metav1.ListOptions {
-			o.FieldSelector = "metadata.name=" + MapName // the right to read is bound to the name, too
-			return o
-		}
-		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, nil, keepWriters,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
-				return maps.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return maps.Watch(ctx, only(o))
-			}))
+	for _, namespace := range kube.Watched(o.Namespace, o.Within) {
+		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, MapName, p.kube.CoreV1().ConfigMaps(namespace), keepWriters))
 	}
 	return p
 }
@@ -134,6 +116,7 @@ func (p *Publisher) once(ctx context.Context) {
 			}
 		}
 	}
+	maps.DeleteFunc(p.said, func(namespace, _ string) bool { return there[namespace] == nil })
 	namespaces, known := p.Namespaces()
 	wanted := map[string]bool{p.Namespace: true}
 	for namespace := range namespaces {
@@ -162,7 +145,7 @@ func (p *Publisher) once(ctx context.Context) {
 	p.note(fault)
 }
 
-// keepWriters keeps of who wrote which field what is looked at.
+// keepWriters keeps who wrote which field, which is dropped of other objects: see alteredBy.
 func keepWriters(object any) (any, error) { return object, nil }
 
 // say says, once, that somebody else has written the bundle: whose pods mount it would trust somebody else. It is written
@@ -215,9 +198,9 @@ func Plan(there map[string]*corev1.ConfigMap, wanted map[string]bool, known bool
 func (p *Publisher) do(ctx context.Context, w Work, bundle string) error {
 	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
-	maps := p.kube.CoreV1().ConfigMaps(w.Namespace)
+	published := p.kube.CoreV1().ConfigMaps(w.Namespace)
 	if w.Remove {
-		err := maps.Delete(ctx, MapName, metav1.DeleteOptions{})
+		err := published.Delete(ctx, MapName, metav1.DeleteOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -225,7 +208,7 @@ func (p *Publisher) do(ctx context.Context, w Work, bundle string) error {
 	}
 	object := applycorev1.ConfigMap(MapName, w.Namespace).WithLabels(map[string]string{partOf: product}).
 		WithData(map[string]string{authority.KeyCertificate: bundle})
-	_, err := maps.Apply(ctx, object, metav1.ApplyOptions{FieldManager: owner, Force: true})
+	_, err := published.Apply(ctx, object, metav1.ApplyOptions{FieldManager: owner, Force: true})
 	if apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return nil // the namespace goes
 	}

@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -72,20 +71,9 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	secrets := o.Clients.Typed.CoreV1().Secrets(o.Namespace)
-	only := func(o metav1.ListOptions) metav1.ListOptions {
-		o.FieldSelector = "metadata.name=" + SecretName // the right to read is bound to the name, too
-		return o
-	}
 	return &Store{
 		Options: o, kube: o.Clients.Typed, due: make(chan struct{}, 1), changed: make(chan struct{}), trouble: "it was not read yet",
-		informer: kube.Informer(&corev1.Secret{}, nil, nil,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
-				return secrets.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return secrets.Watch(ctx, only(o))
-			}),
+		informer: kube.Informer(&corev1.Secret{}, SecretName, o.Clients.Typed.CoreV1().Secrets(o.Namespace), nil),
 	}
 }
 

@@ -2,21 +2,15 @@ package guard
 
 import (
 	"crypto/sha256"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
-
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/pace"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
 
 // Pace is how many calls a second somebody may make, and how many at once after a rest.
-type Pace struct {
-	PerSecond float64
-	Burst     int
-}
+type Pace pace.Pace
 
 // Paces are those of the kinds of callers, each for each of them. A pace of nothing is none.
 //
@@ -47,16 +41,14 @@ type paced struct {
 type buckets struct {
 	paces Paces
 	now   func() time.Time
-	mu    sync.Mutex
-	known *simplelru.LRU[paced, *rate.Limiter]
+	known *pace.Paces[paced]
 }
 
 func newBuckets(p Paces, now func() time.Time, most int) *buckets {
 	if now == nil {
 		now = time.Now
 	}
-	known, _ := simplelru.NewLRU[paced, *rate.Limiter](most, nil) // most is more than 0: it never fails
-	return &buckets{paces: p, now: now, known: known}
+	return &buckets{paces: p, now: now, known: pace.New[paced](most)}
 }
 
 func (p *Paces) of(operation string, c *access.Caller) Pace {
@@ -96,22 +88,11 @@ func (b *buckets) pass(operation string, c *access.Caller, token, from string) e
 	return nil
 }
 
-func (b *buckets) one(pace Pace, key paced, who string) error {
-	if pace.PerSecond <= 0 {
+func (b *buckets) one(p Pace, key paced, who string) error {
+	if p.PerSecond <= 0 || b.known.Take(key, pace.Pace(p), b.now()) {
 		return nil
 	}
-	now := b.now()
-	b.mu.Lock()
-	bucket, found := b.known.Get(key)
-	if !found {
-		bucket = rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)
-		b.known.Add(key, bucket)
-	}
-	b.mu.Unlock()
-	if bucket.AllowN(now, 1) {
-		return nil
-	}
-	return fault.New(fault.TooMany, "%s makes more than %g calls a second", who, pace.PerSecond).After(wait(pace))
+	return fault.New(fault.TooMany, "%s makes more than %g calls a second", who, p.PerSecond).After(wait(p))
 }
 
 // wait is how long it takes until the next call is there, in whole seconds, as it is told.

@@ -9,8 +9,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 )
 
-const changesPath = "/v1/changes"
-
 // Changes are the last ones that Audit took note of.
 type Changes interface {
 	Last(wanted func(*changes.Change) bool, limit int) []changes.Change

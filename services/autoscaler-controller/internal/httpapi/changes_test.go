@@ -18,6 +18,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 )
 
+const changesPath = "/v1/changes"
+
 func change(id, namespace string, second int64) changes.Change {
 	return changes.Change{
 		ID: id, Time: time.Unix(second, 0).UTC(), Who: "jane", Operation: "patchCustomAutoscaler", Namespace: namespace, Resource: "customautoscalers/" + namespace + "/fib",

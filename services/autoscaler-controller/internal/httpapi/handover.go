@@ -1,11 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -87,27 +84,20 @@ func (h *HandOver) give(ctx context.Context, leader string, list []changes.Chang
 	for i := range list {
 		report.Items[i] = shownChange(&list[i])
 	}
-	text, err := json.Marshal(report)
-	if err != nil {
-		return fmt.Errorf("changes: %w", err)
-	}
 	scheme := "http://"
 	if h.Secure {
 		scheme = "https://"
 	}
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+leader+changesPath, bytes.NewReader(text))
+	api, err := autoscaler.NewClientWithResponses(scheme+leader, autoscaler.WithHTTPClient(h.Client))
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
-	out.Header.Set("Content-Type", "application/json")
-	answer, err := h.Client.Do(out)
+	answer, err := api.ReportChangesWithResponse(ctx, report)
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err, _ = fault.Read(answer.StatusCode, body)
+	if answer.StatusCode() != http.StatusOK {
+		err, _ = fault.Read(answer.StatusCode(), answer.Body)
 	}
 	return err
 }

@@ -7,8 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"sigs.k8s.io/yaml"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -75,19 +73,12 @@ func settingsVersion(s *fleet.BalancerSettings) *autoscaler.SettingsVersion {
 // SettingsCodec reads and writes the load balancers' settings as text. What is allowed, and what is
 // taken where nothing is said, stands in the contract and nowhere else: whether the settings come
 // by the API, by a hand that edits them in the cluster, or not at all.
-type SettingsCodec struct{ schema *openapi3.Schema }
+type SettingsCodec struct{ schema *contract.Schema }
 
 // NewSettingsCodec makes it.
 func NewSettingsCodec() (*SettingsCodec, error) {
-	spec, err := common.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	ref, ok := spec.Components.Schemas["BalancerSettings"]
-	if !ok {
-		return nil, fmt.Errorf("contract: it has no BalancerSettings")
-	}
-	return &SettingsCodec{ref.Value}, nil
+	schema, err := contract.NewSchema(common.GetSpec, "BalancerSettings")
+	return &SettingsCodec{schema}, err
 }
 
 // maxSettings bounds the text of the settings, in bytes.
@@ -110,9 +101,8 @@ func (c *SettingsCodec) Read(text string) (fleet.BalancerSettings, error) {
 	if document == nil {
 		document = map[string]any{}
 	}
-	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
-	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
-		return fleet.BalancerSettings{}, contract.Refusal(&openapi3filter.RequestError{Err: err}, 0)
+	if refused := c.schema.Fill(document); refused != nil {
+		return fleet.BalancerSettings{}, refused
 	}
 	if raw, err = json.Marshal(document); err != nil {
 		return fleet.BalancerSettings{}, fmt.Errorf("settings: %w", err)

@@ -10,27 +10,44 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Informer watches one kind. shrink drops of an object what is large and never read; nil
-// drops who wrote which field.
-func Informer[L runtime.Object](example runtime.Object, indexers cache.Indexers, shrink cache.TransformFunc,
-	list func(context.Context, metav1.ListOptions) (L, error),
-	watcher func(context.Context, metav1.ListOptions) (watch.Interface, error),
-) cache.SharedIndexInformer {
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) },
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return watcher(ctx, o)
-		},
+// Lister lists and watches one kind, as client-go's typed clients do.
+type Lister[L runtime.Object] interface {
+	List(ctx context.Context, o metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error)
+}
+
+// Informer watches the objects of one name: the right to read is bound to it, too. shrink drops of an object what is
+// large and never read; nil drops who wrote which field.
+func Informer[L runtime.Object](example runtime.Object, name string, from Lister[L], shrink cache.TransformFunc) cache.SharedIndexInformer {
+	only := func(o metav1.ListOptions) metav1.ListOptions {
+		o.FieldSelector = "metadata.name=" + name
+		return o
 	}
-	if indexers == nil {
-		indexers = cache.Indexers{}
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return from.List(ctx, only(o))
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return from.Watch(ctx, only(o))
+		},
 	}
 	if shrink == nil {
 		shrink = withoutManagedFields
 	}
-	i := cache.NewSharedIndexInformerWithOptions(source, example, cache.SharedIndexInformerOptions{Indexers: indexers})
+	i := cache.NewSharedIndexInformerWithOptions(source, example, cache.SharedIndexInformerOptions{Indexers: cache.Indexers{}})
 	_ = i.SetTransform(shrink) // fails only after it has started
 	return i
+}
+
+// Watched are the namespaces to watch: the own one and the one that there is beside it; without that, all.
+func Watched(own, within string) []string {
+	switch within {
+	case "":
+		return []string{metav1.NamespaceAll}
+	case own:
+		return []string{own}
+	}
+	return []string{own, within}
 }
 
 func withoutManagedFields(object any) (any, error) {

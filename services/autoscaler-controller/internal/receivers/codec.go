@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"sigs.k8s.io/yaml"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -24,18 +22,11 @@ import (
 const maxText = 64 << 10
 
 // codec reads what a Secret says. What is allowed, and what is taken where nothing is said, stands in the contract.
-type codec struct{ schema *openapi3.Schema }
+type codec struct{ schema *contract.Schema }
 
 func newCodec() (*codec, error) {
-	spec, err := autoscaler.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	ref, ok := spec.Components.Schemas["Notifications"]
-	if !ok {
-		return nil, errors.New("contract: it has no Notifications")
-	}
-	return &codec{ref.Value}, nil
+	schema, err := contract.NewSchema(autoscaler.GetSpec, "Notifications")
+	return &codec{schema}, err
 }
 
 // read takes YAML or JSON. The error names each field and what is allowed, and no value: they are secret, and an
@@ -55,9 +46,8 @@ func (c *codec) read(text string) ([]notices.Receiver, error) {
 	if document == nil {
 		return nil, fmt.Errorf("%s is empty", key)
 	}
-	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
-	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
-		return nil, unsaid(contract.Refusal(&openapi3filter.RequestError{Err: err}, 0))
+	if refused := c.schema.Fill(document); refused != nil {
+		return nil, unsaid(refused)
 	}
 	var n autoscaler.Notifications
 	if raw, err = json.Marshal(document); err == nil {

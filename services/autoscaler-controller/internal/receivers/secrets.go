@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
@@ -17,26 +16,8 @@ import (
 
 // watch follows the Secrets until ctx ends.
 func (p *Post) watch(ctx context.Context, running *sync.WaitGroup) error {
-	watched := []string{metav1.NamespaceAll}
-	if p.Within != "" {
-		watched = []string{p.Namespace}
-		if p.Within != p.Namespace {
-			watched = append(watched, p.Within)
-		}
-	}
-	for _, namespace := range watched {
-		secrets := p.Clients.Typed.CoreV1().Secrets(namespace)
-		only := func(o metav1.ListOptions) metav1.ListOptions {
-			o.FieldSelector = "metadata.name=" + Name // the right to read is bound to the name, too
-			return o
-		}
-		informer := kube.Informer(&corev1.Secret{}, nil, shrink,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
-				return secrets.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return secrets.Watch(ctx, only(o))
-			})
+	for _, namespace := range kube.Watched(p.Namespace, p.Within) {
+		informer := kube.Informer(&corev1.Secret{}, Name, p.Clients.Typed.CoreV1().Secrets(namespace), shrink)
 		if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 			if ctx.Err() == nil {
 				p.Log.Warn("watch interrupted", "resource", "the Secrets "+Name, "error", err)

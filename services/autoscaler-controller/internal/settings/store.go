@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
@@ -80,20 +79,9 @@ type Store struct {
 
 // New makes it.
 func New(o Options) *Store {
-	maps := o.Clients.Typed.CoreV1().ConfigMaps(o.Namespace)
-	only := func(o metav1.ListOptions) metav1.ListOptions {
-		o.FieldSelector = "metadata.name=" + settingsName // the right to read is bound to the name, too
-		return o
-	}
 	return &Store{
 		Options: o, kube: o.Clients.Typed, trouble: "it was not read yet",
-		informer: kube.Informer(&corev1.ConfigMap{}, nil, nil,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
-				return maps.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return maps.Watch(ctx, only(o))
-			}),
+		informer: kube.Informer(&corev1.ConfigMap{}, settingsName, o.Clients.Typed.CoreV1().ConfigMaps(o.Namespace), nil),
 	}
 }
 

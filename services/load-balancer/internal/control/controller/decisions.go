@@ -40,7 +40,9 @@ func follow[T scalinglog.Told](
 ) {
 	for refusals := 0; ctx.Err() == nil; {
 		before := place.Last()
-		list, err := ask(ctx, place.Since())
+		asking, cancel := context.WithTimeout(ctx, decisionsTimeout)
+		list, err := ask(asking, place.Since())
+		cancel()
 		if ctx.Err() != nil {
 			return
 		}
@@ -59,15 +61,16 @@ func follow[T scalinglog.Told](
 	}
 }
 
-func (c *Client) changes(ctx context.Context, since time.Time) ([]scalinglog.Change, error) {
-	ctx, cancel := context.WithTimeout(ctx, decisionsTimeout)
-	defer cancel()
-	limit := changesLimit
-	params := autoscaler.ListChangesParams{Limit: &limit}
-	if !since.IsZero() {
-		params.Since = &since
+// from is how a moment is asked from; the zero value asks for all.
+func from(since time.Time) *time.Time {
+	if since.IsZero() {
+		return nil
 	}
-	answer, err := c.api.ListChangesWithResponse(ctx, &params)
+	return &since
+}
+
+func (c *Client) changes(ctx context.Context, since time.Time) ([]scalinglog.Change, error) {
+	answer, err := c.api.ListChangesWithResponse(ctx, &autoscaler.ListChangesParams{Limit: new(changesLimit), Since: from(since)})
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +91,7 @@ func (c *Client) changes(ctx context.Context, since time.Time) ([]scalinglog.Cha
 }
 
 func (c *Client) decisions(ctx context.Context, since time.Time) ([]scalinglog.Decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, decisionsTimeout)
-	defer cancel()
-	limit := decisionsLimit
-	params := autoscaler.ListDecisionsParams{Limit: &limit}
-	if !since.IsZero() {
-		params.Since = &since
-	}
-	answer, err := c.api.ListDecisionsWithResponse(ctx, &params)
+	answer, err := c.api.ListDecisionsWithResponse(ctx, &autoscaler.ListDecisionsParams{Limit: new(decisionsLimit), Since: from(since)})
 	if err != nil {
 		return nil, err
 	}

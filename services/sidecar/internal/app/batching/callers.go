@@ -3,12 +3,9 @@ package batching
 import (
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/authentication"
@@ -16,6 +13,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
+	"github.com/nemesis-scaling/nemesis/pkg/pace"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
 )
@@ -29,19 +27,18 @@ type callers struct {
 	calls *authentication.Calls
 
 	strangers *fairshare.Share // of tokens that are no good
-	mu        sync.Mutex
-	paces     *simplelru.LRU[batch.Pod, *rate.Limiter]
+	paces     *pace.Paces[batch.Pod]
 }
 
 // A pod pushes every few seconds, and at once on command; so many pods have a pace each, and beyond them the one that
 // pushed longest ago begins anew. Of tokens that are no good some are looked at in a second from each address.
 const (
-	pushesPerSecond = 10
-	pushesAtOnce    = 50
-	pacedPods       = 20_000
-	badPerSecond    = 10
-	badAtOnce       = 100
+	pacedPods    = 20_000
+	badPerSecond = 10
+	badAtOnce    = 100
 )
+
+var pushes = pace.Pace{PerSecond: 10, Burst: 50}
 
 func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, error) {
 	outcomes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -51,8 +48,8 @@ func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, er
 	a := &callers{
 		keys: identity.NewFollower(asked.IdentityKeys, c.log), open: s.OpenMetrics,
 		strangers: fairshare.New(fairshare.Options{Places: 1, Each: 1, BadPerSecond: badPerSecond, BadAtOnce: badAtOnce}),
+		paces:     pace.New[batch.Pod](pacedPods),
 	}
-	a.paces, _ = simplelru.NewLRU[batch.Pod, *rate.Limiter](pacedPods, nil) // more than 0: it never fails
 	verifier, err := identity.NewVerifier(identity.Options{
 		Keys: identity.NewKeys(a.keys.Fetch, c.log), Log: c.log,
 		Judged: func(o identity.Outcome) { outcomes.WithLabelValues(string(o)).Inc() },
@@ -93,22 +90,10 @@ func (a *callers) pod(ctx context.Context, h http.Header) (pod batch.Pod, known 
 		return pod, false, fault.New(fault.Forbidden, "the token of %s is bound to no pod, and measurements are a pod's own", who.Name)
 	}
 	pod = batch.Pod{Namespace: who.Namespace, Name: who.Pod}
-	if known && !a.inPace(pod) {
-		return pod, false, fault.New(fault.TooMany, "the pod %s pushes more than %d times a second", who.Pod, pushesPerSecond).After(time.Second)
+	if known && !a.paces.Take(pod, pushes, time.Now()) {
+		return pod, false, fault.New(fault.TooMany, "the pod %s pushes more than %g times a second", who.Pod, pushes.PerSecond).After(time.Second)
 	}
 	return pod, known, err
-}
-
-// inPace takes one push of a pod's, or tells that it makes too many.
-func (a *callers) inPace(pod batch.Pod) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	pace, found := a.paces.Get(pod)
-	if !found {
-		pace = rate.NewLimiter(pushesPerSecond, pushesAtOnce)
-		a.paces.Add(pod, pace)
-	}
-	return pace.Allow()
 }
 
 // metrics tells why somebody may not read the metrics; nil: he may.
