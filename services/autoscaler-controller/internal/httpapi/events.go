@@ -18,6 +18,8 @@ import (
 type News interface {
 	Since(p news.Position, ordinary bool, most int) (news.Update, <-chan struct{})
 	Now() news.Position
+	// OnRemoved has f called with each application that goes, before anybody who follows is told of it.
+	OnRemoved(f func(fleet.Key))
 }
 
 const (
@@ -213,6 +215,13 @@ func (o *toldOne) known(at news.Position) bool {
 		return o.since.N <= at.Urgent
 	}
 	return o.since.N <= at.Ordinary
+}
+
+// forget drops what was told of an application that has gone: nobody has that any more, nor one that is made again.
+func (t *told) forget(k fleet.Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.by, k)
 }
 
 // of is what is to be told of a change.

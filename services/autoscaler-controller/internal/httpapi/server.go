@@ -175,6 +175,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 		o.History = noHistory{}
 	}
 	api := &api{Options: o, codec: codec}
+	o.News.OnRemoved(api.told.forget)
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
 		ResponseErrorHandlerFunc: api.refuse,

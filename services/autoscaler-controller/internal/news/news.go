@@ -99,6 +99,7 @@ type Board struct {
 	oldest    int    // in it
 	forgotten uint64 // the newest change that is remembered no more
 	changed   chan struct{}
+	onRemoved []func(fleet.Key)
 }
 
 type change struct {
@@ -135,8 +136,22 @@ func (b *Board) Changed(k fleet.Key, urgent bool) {
 	p.ordinary = renew(b.ordinary, p.ordinary, b.n, k)
 }
 
+// OnRemoved has f called with each application that goes, before it can be read here that it has: for who holds
+// something of each. It is to be quick.
+func (b *Board) OnRemoved(f func(fleet.Key)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onRemoved = append(b.onRemoved, f)
+}
+
 // Removed takes note that there is no such application any more.
 func (b *Board) Removed(k fleet.Key) {
+	b.mu.Lock()
+	tell := b.onRemoved
+	b.mu.Unlock()
+	for _, f := range tell {
+		f(k)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.place(k)

@@ -51,6 +51,27 @@ func TestSince_WhatChangedComesOnceAndInItsOrder(t *testing.T) {
 	}
 }
 
+func TestOnRemoved_IsCalledBeforeItCanBeRead(t *testing.T) {
+	b := New("e")
+	begin := b.Now()
+	var went []string
+	for _, who := range []string{"one", "two"} {
+		b.OnRemoved(func(k fleet.Key) {
+			if news, _ := b.Since(begin, true, 100); slices.Contains(words(news.Items), "removed "+k.Deployment) {
+				t.Errorf("%s can be read already", k)
+			}
+			went = append(went, who+" "+k.Deployment)
+		})
+	}
+	b.Changed(key(1), true)
+	b.Removed(key(1))
+	b.Changed(key(1), true)
+	b.Removed(key(2))
+	if want := []string{"one 1", "two 1", "one 2", "two 2"}; !slices.Equal(went, want) {
+		t.Errorf("%v, want %v", went, want)
+	}
+}
+
 func TestSince_OrdinaryChangesComeWhenTheyAreAskedForAndBehindTheUrgent(t *testing.T) {
 	b := New("e")
 	p := b.Now()
