@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -34,37 +35,12 @@ const (
 	maxStreamsOfMe = 8                     // of one caller
 )
 
-// streams bounds how many streams of events there are, of all and of each caller.
-type streams struct {
-	mu  sync.Mutex
-	all int
-	of  map[string]int
-}
+// streamsFull is what is said where there are no more.
+var streamsFull = fmt.Sprintf("%d streams of events are served by this replica, and no more", maxStreams)
 
-func (s *streams) enter(caller string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.all >= maxStreams:
-		return fault.New(fault.TooMany, "%d streams of events are served by this replica, and no more", maxStreams).After(10 * time.Second)
-	case caller != "" && s.of[caller] >= maxStreamsOfMe:
-		return fault.New(fault.TooMany, "%s follows %d streams of events already, and may no more: end one", caller, maxStreamsOfMe).After(10 * time.Second)
-	}
-	if s.of == nil {
-		s.of = map[string]int{}
-	}
-	s.all++
-	s.of[caller]++
-	return nil
-}
-
-func (s *streams) leave(caller string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.of[caller]--; s.of[caller] == 0 {
-		delete(s.of, caller)
-	}
+// streamsFullOf is what is said where there are no more of a caller.
+func streamsFullOf(name string) string {
+	return fmt.Sprintf("%s follows %d streams of events already, and may no more: end one", orElse(name, "one caller"), maxStreamsOfMe)
 }
 
 // WatchEvents answers with a stream: the strict server's answer would have an end.
@@ -91,11 +67,11 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autosc
 	if err != nil {
 		return err
 	}
-	caller := a.granted(r.Context()).Caller.Name
-	if err := a.streams.enter(caller); err != nil {
+	who := a.watcher(r)
+	if err := a.streams.enter(who, streamsFullOf(a.granted(r.Context()).Caller.Name), streamsFull); err != nil {
 		return err
 	}
-	defer a.streams.leave(caller)
+	defer a.streams.leave(who)
 	a.Meter.Following(1)
 	defer a.Meter.Following(-1)
 	leader, moved := a.Leadership.Leader()

@@ -291,19 +291,37 @@ func TestEvents_ThereIsABoundForACallerAndForAll(t *testing.T) {
 			t.Errorf("after one ended: %d %s", w.Code, w.Body)
 		}
 	})
-	all := &streams{}
-	for i := range maxStreams {
-		if err := all.enter(fmt.Sprint(i)); err != nil {
-			t.Fatal(err)
-		}
+}
+
+func TestEvents_ThereIsABoundForACallerWithoutAName(t *testing.T) {
+	for name, header := range map[string][]string{"by its address": nil, "by its token": {"Authorization", "Bearer jane"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newParts().handler(t)
+				for range maxStreamsOfMe {
+					followEvents(t, h, "", header...)
+				}
+				w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", header...)
+				if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "one caller follows 8") {
+					t.Errorf("one more: %d %s", w.Code, w.Body)
+				}
+				if w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", "Authorization", "Bearer joe"); w.Code != http.StatusOK {
+					t.Errorf("another token: %d %s", w.Code, w.Body)
+				}
+				if w := do(from(h, "10.0.0.7:1"), "GET", "/v1/events?wait=0s", ""); w.Code != http.StatusOK {
+					t.Errorf("another address: %d %s", w.Code, w.Body)
+				}
+			})
+		})
 	}
-	if err := all.enter("last"); err == nil {
-		t.Error("there is no bound of all")
-	}
-	all.leave("0")
-	if err := all.enter("last"); err != nil || len(all.of) != maxStreams {
-		t.Errorf("%v, %d callers are counted", err, len(all.of))
-	}
+}
+
+// from has all requests come from an address.
+func from(h http.Handler, address string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = address
+		h.ServeHTTP(w, r)
+	})
 }
 
 func TestEvents_EndWhenTheReplicaEndsAndWhenAnotherLeads(t *testing.T) {
