@@ -375,6 +375,9 @@ func TestEvents_AFollowerPassesTheLeadersOn(t *testing.T) {
 		leader := newParts()
 		follower := lead(t, leader.handler(t))
 		s := followEvents(t, follower.handler(t), "")
+		if s.answer.Header.Get("X-Accel-Buffering") != "no" {
+			t.Error("a proxy before the follower keeps it back")
+		}
 		leader.board.Decided(leader.records[0])
 		follower.board.Decided(fleet.Record{Key: key, ID: "of the follower"})
 		time.Sleep(time.Second)
