@@ -101,12 +101,6 @@ func (c *Chronicle) Decided(r fleet.Record) {
 	}
 }
 
-// Changed is nothing to it: it looks by itself.
-func (c *Chronicle) Changed(fleet.Key, bool) {}
-
-// Removed is nothing to it: what is gone is kept for a while.
-func (c *Chronicle) Removed(fleet.Key) {}
-
 // Lead writes the history until ctx ends.
 func (c *Chronicle) Lead(ctx context.Context) {
 	c.mu.Lock()
