@@ -160,13 +160,15 @@ func (c *Chronicle) end(ctx context.Context) {
 	saving.Wait()
 }
 
-// sample looks at every application.
+// sample looks at every application. Who decides waits while one of them is looked at, not while all are.
 func (c *Chronicle) sample(now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	from := c.sampled
 	c.sampled = now
+	c.mu.Unlock()
 	c.Fleet.Samples(now, func(s fleet.Sample) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		one := c.of[s.Key]
 		if one == nil {
 			one = &record{history: &history.History{}}
@@ -183,6 +185,8 @@ func (c *Chronicle) sample(now time.Time) {
 		}
 		one.arrived, one.counted, one.decisions, one.seen, one.dropped = s.Arrived, true, 0, now, false
 	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, one := range c.of {
 		if now.Sub(one.seen) > forgetFor {
 			one.dropped = true
