@@ -1,6 +1,7 @@
 package news
 
 import (
+	"container/list"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -48,6 +49,28 @@ func TestSince_WhatChangedComesOnceAndInItsOrder(t *testing.T) {
 	b.Changed(key(2), true)
 	if news, _ := b.Since(begin, false, 100); !slices.Equal(words(news.Items), []string{"decided e-1", "changed 1", "changed 2"}) {
 		t.Errorf("it came back: %v", words(news.Items))
+	}
+}
+
+func TestAfter_IsTheFirstOnesWhereverTheyBegin(t *testing.T) {
+	for size := range 8 {
+		l := list.New()
+		for i := range size {
+			renew(l, nil, uint64(10*i+10), key(i))
+		}
+		for n := range uint64(10*size + 20) {
+			for most := range size + 2 {
+				var want []Item
+				for i := range size {
+					if at := uint64(10*i + 10); at > n && len(want) < most {
+						want = append(want, Item{N: at, Kind: Removed, Urgent: true, Key: key(i)})
+					}
+				}
+				if got := after(l, n, most, Item{Kind: Removed, Urgent: true}); !slices.Equal(got, want) {
+					t.Fatalf("%d of %d after %d: %+v, want %+v", most, size, n, got, want)
+				}
+			}
+		}
 	}
 }
 
