@@ -160,7 +160,7 @@ func (f *follower) send(update *news.Update) (sent bool, err error) {
 		}
 		switch item.Kind {
 		case news.Decided:
-			f.events.encode("decision", contract.Decision(*item.Record))
+			f.events.add("decision", f.api.told.decision(item.Record))
 		case news.Removed:
 			f.events.encode("removed", autoscaler.ApplicationKey{Namespace: item.Key.Namespace, Deployment: item.Key.Deployment})
 		case news.Changed:
@@ -172,10 +172,11 @@ func (f *follower) send(update *news.Update) (sent bool, err error) {
 	return f.events.some(), f.events.send(update.Next)
 }
 
-// told are the applications as they were last told to anybody: what is told to many is made once.
+// told are applications and decisions as they were last told to anybody: what is told to many is made once.
 type told struct {
-	mu sync.Mutex
-	by map[fleet.Key]*toldOne
+	mu        sync.Mutex
+	by        map[fleet.Key]*toldOne
+	decisions map[*fleet.Record][]byte // the last ones: all who follow are told of one at once
 }
 
 // toldOne is one: its data, as of a change, and since which change it is the same.
@@ -191,6 +192,21 @@ func (o *toldOne) known(at news.Position) bool {
 		return o.since.N <= at.Urgent
 	}
 	return o.since.N <= at.Ordinary
+}
+
+// decision is a decision as it is told. At most so many are held as are told at once.
+func (t *told) decision(r *fleet.Record) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text, known := t.decisions[r]
+	if !known {
+		if t.decisions == nil || len(t.decisions) >= eventsAtOnce {
+			t.decisions = map[*fleet.Record][]byte{}
+		}
+		text = encoded(contract.Decision(*r))
+		t.decisions[r] = text
+	}
+	return text
 }
 
 // forget drops what was told of an application that has gone: nobody has that any more, nor one that is made again.

@@ -181,6 +181,20 @@ func TestEvents_WhatIsMadeAgainIsToldThoughItIsAsItWas(t *testing.T) {
 	}
 }
 
+func TestTold_ADecisionIsMadeOnceForAllAndFewAreHeld(t *testing.T) {
+	made, records := told{}, make([]fleet.Record, 3*eventsAtOnce)
+	for i := range records {
+		records[i].ID = fmt.Sprint(i)
+		one, another := made.decision(&records[i]), made.decision(&records[i])
+		if &one[0] != &another[0] || !strings.Contains(string(one), fmt.Sprintf(`"id":"%d"`, i)) {
+			t.Fatalf("%d is made for each: %s", i, one)
+		}
+		if len(made.decisions) > eventsAtOnce {
+			t.Fatalf("%d are held", len(made.decisions))
+		}
+	}
+}
+
 func TestTold_NothingIsHeldOfWhatHasGone(t *testing.T) {
 	p, made := newParts(), told{}
 	a := &api{Options: Options{Fleet: p.fleet}}
