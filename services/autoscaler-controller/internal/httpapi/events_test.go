@@ -146,74 +146,6 @@ func TestEvents_TrafficComesOnceASecondAndOnlyWhereSomethingIsDifferent(t *testi
 	})
 }
 
-func TestEvents_WhatIsMadeAgainIsToldThoughItIsAsItWas(t *testing.T) {
-	for name, follows := range map[string]bool{"somebody saw it go": true, "nobody saw it go": false} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newParts()
-				of, _ := p.fleet.View(key, time.Now())
-				h := p.handler(t)
-				s := followEvents(t, h, "?wait=1s")
-				p.board.Changed(key, true)
-				if time.Sleep(500 * time.Millisecond); !slices.Equal(happened(s.all()), []string{"application fib Awake"}) {
-					t.Fatal("it is not told")
-				}
-				if !follows {
-					time.Sleep(time.Second)
-				}
-				p.fleet.Forget(key)
-				p.board.Removed(key)
-				if time.Sleep(100 * time.Millisecond); follows {
-					if got := happened(s.all()); !slices.Equal(got, []string{"removed fib"}) {
-						t.Fatalf("%v", got)
-					}
-				} else if s = followEvents(t, h, "?wait=1s"); len(s.all()) != 0 {
-					t.Fatal("it begins with something")
-				}
-				p.fleet.Observe(of.Observation, time.Now())
-				p.board.Changed(key, true)
-				time.Sleep(100 * time.Millisecond)
-				if got := happened(s.all()); !slices.Equal(got, []string{"application fib Awake"}) {
-					t.Errorf("%v", got)
-				}
-			})
-		})
-	}
-}
-
-func TestTold_ADecisionIsMadeOnceForAllAndFewAreHeld(t *testing.T) {
-	made, records := told{}, make([]fleet.Record, 3*eventsAtOnce)
-	for i := range records {
-		records[i].ID = fmt.Sprint(i)
-		one, another := made.decision(&records[i]), made.decision(&records[i])
-		if &one[0] != &another[0] || !strings.Contains(string(one), fmt.Sprintf(`"id":"%d"`, i)) {
-			t.Fatalf("%d is made for each: %s", i, one)
-		}
-		if len(made.decisions) > eventsAtOnce {
-			t.Fatalf("%d are held", len(made.decisions))
-		}
-	}
-}
-
-func TestTold_NothingIsHeldOfWhatHasGone(t *testing.T) {
-	p, made := newParts(), told{}
-	a := &api{Options: Options{Fleet: p.fleet}}
-	if one := made.of(a, news.Item{N: 1, Key: key}); one.data == nil || len(made.by) != 1 {
-		t.Fatalf("%d are held", len(made.by))
-	}
-	made.forget(fleet.Key{Namespace: "default", Deployment: "other"})
-	if len(made.by) != 1 {
-		t.Error("another one went")
-	}
-	p.fleet.Forget(key)
-	if made.forget(key); len(made.by) != 0 {
-		t.Error("it is held")
-	}
-	if one := made.of(a, news.Item{N: 2, Key: key}); one.data != nil || len(made.by) != 0 {
-		t.Errorf("%s, %d are held", one.data, len(made.by))
-	}
-}
-
 func TestEvents_WhoComesBackGetsWhatCameMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts()
@@ -304,37 +236,6 @@ func TestEvents_ThereIsABoundForACallerAndForAll(t *testing.T) {
 		if w := do(h, "GET", "/v1/events?wait=0s", "", "Authorization", "Bearer jane"); w.Code != http.StatusOK {
 			t.Errorf("after one ended: %d %s", w.Code, w.Body)
 		}
-	})
-}
-
-func TestEvents_ThereIsABoundForACallerWithoutAName(t *testing.T) {
-	for name, header := range map[string][]string{"by its address": nil, "by its token": {"Authorization", "Bearer jane"}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := newParts().handler(t)
-				for range maxStreamsOfMe {
-					followEvents(t, h, "", header...)
-				}
-				w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", header...)
-				if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "one caller follows 8") {
-					t.Errorf("one more: %d %s", w.Code, w.Body)
-				}
-				if w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", "Authorization", "Bearer joe"); w.Code != http.StatusOK {
-					t.Errorf("another token: %d %s", w.Code, w.Body)
-				}
-				if w := do(from(h, "10.0.0.7:1"), "GET", "/v1/events?wait=0s", ""); w.Code != http.StatusOK {
-					t.Errorf("another address: %d %s", w.Code, w.Body)
-				}
-			})
-		})
-	}
-}
-
-// from has all requests come from an address.
-func from(h http.Handler, address string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.RemoteAddr = address
-		h.ServeHTTP(w, r)
 	})
 }
 

@@ -3,7 +3,9 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
@@ -43,4 +45,35 @@ func TestSeats_NothingIsHeldOfThoseWhoLeft(t *testing.T) {
 	if s.taken != 0 || len(s.of) != 0 {
 		t.Errorf("%d are taken, %d callers are counted", s.taken, len(s.of))
 	}
+}
+
+func TestEvents_ThereIsABoundForACallerWithoutAName(t *testing.T) {
+	for name, header := range map[string][]string{"by its address": nil, "by its token": {"Authorization", "Bearer jane"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newParts().handler(t)
+				for range maxStreamsOfMe {
+					followEvents(t, h, "", header...)
+				}
+				w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", header...)
+				if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "one caller follows 8") {
+					t.Errorf("one more: %d %s", w.Code, w.Body)
+				}
+				if w := do(from(h, "pipe"), "GET", "/v1/events?wait=0s", "", "Authorization", "Bearer joe"); w.Code != http.StatusOK {
+					t.Errorf("another token: %d %s", w.Code, w.Body)
+				}
+				if w := do(from(h, "10.0.0.7:1"), "GET", "/v1/events?wait=0s", ""); w.Code != http.StatusOK {
+					t.Errorf("another address: %d %s", w.Code, w.Body)
+				}
+			})
+		})
+	}
+}
+
+// from has all requests come from an address.
+func from(h http.Handler, address string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = address
+		h.ServeHTTP(w, r)
+	})
 }
