@@ -30,6 +30,9 @@ const (
 	finalTimeout = 500 * time.Millisecond // the next leader waits for that
 	// forgetFor is how long the history of an application outlives it: it may be made again, or be renamed back.
 	forgetFor = time.Hour
+	// loseFor is how long what has gone is held when the store cannot be told to drop it. What is kept there then stays
+	// until the next leader has read it.
+	loseFor = 24 * time.Hour
 )
 
 // Fleet is sampled.
@@ -187,8 +190,11 @@ func (c *Chronicle) sample(now time.Time) {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, one := range c.of {
-		if now.Sub(one.seen) > forgetFor {
+	for k, one := range c.of {
+		switch gone := now.Sub(one.seen); {
+		case gone > loseFor:
+			delete(c.of, k)
+		case gone > forgetFor:
 			one.dropped = true
 		}
 	}

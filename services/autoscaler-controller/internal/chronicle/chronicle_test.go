@@ -127,6 +127,29 @@ func TestSample_WhoDecidesDoesNotWaitForAllApplications(t *testing.T) {
 	}
 }
 
+func TestSample_WhatHasGoneIsNotHeldForEverWhereTheStoreCannotBeTold(t *testing.T) {
+	w := &world{failing: errors.New("no right to write")}
+	c := w.new()
+	c.of = map[fleet.Key]*record{}
+	now := time.Unix(1e9, 0)
+	w.set(fleet.Sample{Key: cart}, fleet.Sample{Key: menu})
+	c.sample(now)
+	w.set(fleet.Sample{Key: menu})
+	for ; now.Before(time.Unix(1e9, 0).Add(loseFor)); now = now.Add(time.Hour) {
+		c.sample(now)
+		for place := range w.Places() {
+			c.save(t.Context(), place, saveTimeout)
+		}
+		if c.of[cart] == nil {
+			t.Fatalf("it is lost after %v", now.Sub(time.Unix(1e9, 0)))
+		}
+	}
+	c.sample(now.Add(time.Hour))
+	if c.of[cart] != nil || c.of[menu] == nil {
+		t.Errorf("held are %v", slices.Collect(maps.Keys(c.of)))
+	}
+}
+
 // between has something happen before each sample.
 type between struct {
 	*world
