@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Decision, Ring } from "./api";
+import { two } from "./words";
 
 export interface Line {
   label: string;
@@ -30,7 +31,6 @@ function span(xs: ArrayLike<number>, min: number, max: number): [number, number]
 // moment is a place on the axis of time, as finely as its places are apart.
 function moment(t: number, before: number | undefined, apart: number): string {
   const d = new Date(t * 1000);
-  const two = (n: number) => n.toString().padStart(2, "0");
   const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
   if (apart >= 86400) return day;
   const time = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;

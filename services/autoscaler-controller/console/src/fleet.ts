@@ -65,7 +65,9 @@ export function attention(r: Row): string {
   return "";
 }
 
-const order = ["cannot start", "needs a look", "scaling failed", "no Deployment", "waking, requests wait", "requests wait"];
+// grave are the reasons to look at a row that do not pass by themselves.
+export const grave = ["cannot start", "needs a look", "scaling failed", "no Deployment"];
+const order = [...grave, "waking, requests wait", "requests wait"];
 const states = ["Waking", "FallingAsleep", "Awake", "Asleep", "Unknown"];
 
 export type Sorting = "attention" | "name" | "state" | "replicas" | "waiting" | "start" | "idle" | "saved";

@@ -20,6 +20,7 @@ class Store {
   private listeners = new Set<() => void>();
   private watchers = new Set<(key: string) => void>();
   private timer = 0;
+  private whole = false; // the rows are what the events tell the changes of
   private stop: AbortController | null = null;
 
   begin(): void {
@@ -33,7 +34,7 @@ class Store {
     this.stop = null;
     this.rows.clear();
     this.decisions = [];
-    this.listed = false;
+    this.listed = this.whole = false;
     this.link = "connecting";
     this.tell();
   }
@@ -62,10 +63,12 @@ class Store {
     const parser = new Parser();
     let again = 500;
     while (!signal.aborted) {
+      const attempt = new AbortController();
+      const both = AbortSignal.any([signal, attempt.signal]);
       try {
         const headers = parser.lastId ? { "Last-Event-ID": parser.lastId } : undefined;
-        const answer = await call("v1/events", { signal, ...(headers ? { headers } : {}) });
-        if (!this.listed) await this.list(signal);
+        const answer = await call("v1/events", { signal: both, ...(headers ? { headers } : {}) });
+        if (!this.whole) await this.list(signal);
         this.link = "live";
         this.trouble = "";
         again = 500;
@@ -73,6 +76,7 @@ class Store {
         await this.read(answer, parser, signal);
       } catch (error) {
         if (signal.aborted) return;
+        attempt.abort(); // a stream that nobody reads would count against the caller while it waits
         this.link = "lost";
         this.trouble = why(error);
         this.tell();
@@ -89,8 +93,10 @@ class Store {
       const { done, value } = await reader.read();
       if (done || signal.aborted) return;
       for (const e of parser.push(value)) {
-        if (e.name === "reset") await this.list(signal);
-        else this.take(e.name, e.data);
+        if (e.name === "reset") {
+          this.whole = false; // who comes back after it is not told to read anew again
+          await this.list(signal);
+        } else this.take(e.name, e.data);
       }
     }
   }
@@ -127,7 +133,7 @@ class Store {
       }
     } while (next);
     this.rows = rows;
-    this.listed = true;
+    this.listed = this.whole = true;
     this.tell();
   }
 }

@@ -33,9 +33,11 @@ export function ago(at: string | undefined, now: number): string {
   return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 
+// two is a number of at least two digits.
+export const two = (n: number): string => n.toString().padStart(2, "0");
+
 export function clock(at: string): string {
   const d = new Date(at);
-  const two = (n: number) => n.toString().padStart(2, "0");
   const day = new Date().toDateString() === d.toDateString() ? "" : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} `;
   return `${day}${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }

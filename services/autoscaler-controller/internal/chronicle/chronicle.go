@@ -30,6 +30,9 @@ const (
 	finalTimeout = 500 * time.Millisecond // the next leader waits for that
 	// forgetFor is how long the history of an application outlives it: it may be made again, or be renamed back.
 	forgetFor = time.Hour
+	// loseFor is how long what has gone is held when the store cannot be told to drop it. What is kept there then stays
+	// until the next leader has read it.
+	loseFor = 24 * time.Hour
 )
 
 // Fleet is sampled.
@@ -101,12 +104,6 @@ func (c *Chronicle) Decided(r fleet.Record) {
 	}
 }
 
-// Changed is nothing to it: it looks by itself.
-func (c *Chronicle) Changed(fleet.Key, bool) {}
-
-// Removed is nothing to it: what is gone is kept for a while.
-func (c *Chronicle) Removed(fleet.Key) {}
-
 // Lead writes the history until ctx ends.
 func (c *Chronicle) Lead(ctx context.Context) {
 	c.mu.Lock()
@@ -166,13 +163,15 @@ func (c *Chronicle) end(ctx context.Context) {
 	saving.Wait()
 }
 
-// sample looks at every application.
+// sample looks at every application. Who decides waits while one of them is looked at, not while all are.
 func (c *Chronicle) sample(now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	from := c.sampled
 	c.sampled = now
+	c.mu.Unlock()
 	c.Fleet.Samples(now, func(s fleet.Sample) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		one := c.of[s.Key]
 		if one == nil {
 			one = &record{history: &history.History{}}
@@ -189,8 +188,13 @@ func (c *Chronicle) sample(now time.Time) {
 		}
 		one.arrived, one.counted, one.decisions, one.seen, one.dropped = s.Arrived, true, 0, now, false
 	})
-	for _, one := range c.of {
-		if now.Sub(one.seen) > forgetFor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, one := range c.of {
+		switch gone := now.Sub(one.seen); {
+		case gone > loseFor:
+			delete(c.of, k)
+		case gone > forgetFor:
 			one.dropped = true
 		}
 	}

@@ -105,6 +105,64 @@ func (w *world) new() *Chronicle {
 	})
 }
 
+func TestSample_WhoDecidesDoesNotWaitForAllApplications(t *testing.T) {
+	w := &world{}
+	c := w.new()
+	c.of = map[fleet.Key]*record{cart: {history: &history.History{}}}
+	c.Fleet = between{w, func() {
+		if !c.mu.TryLock() {
+			t.Error("all wait while one application after the other is looked at")
+			return
+		}
+		c.mu.Unlock()
+		c.Decided(fleet.Record{Key: cart})
+	}}
+	w.set(fleet.Sample{Key: menu}, fleet.Sample{Key: cart})
+	now := time.Unix(1e9, 0)
+	c.sample(now)
+	c.sample(now.Add(history.Every))
+	series, _, _ := c.Read(cart, []history.Resolution{history.Minutes}, now.Add(history.Every))
+	if len(series) != 1 || series[0].Slots[len(series[0].Slots)-1].Decisions == 0 {
+		t.Errorf("what was decided between is lost: %+v", series)
+	}
+}
+
+func TestSample_WhatHasGoneIsNotHeldForEverWhereTheStoreCannotBeTold(t *testing.T) {
+	w := &world{failing: errors.New("no right to write")}
+	c := w.new()
+	c.of = map[fleet.Key]*record{}
+	now := time.Unix(1e9, 0)
+	w.set(fleet.Sample{Key: cart}, fleet.Sample{Key: menu})
+	c.sample(now)
+	w.set(fleet.Sample{Key: menu})
+	for ; now.Before(time.Unix(1e9, 0).Add(loseFor)); now = now.Add(time.Hour) {
+		c.sample(now)
+		for place := range w.Places() {
+			c.save(t.Context(), place, saveTimeout)
+		}
+		if c.of[cart] == nil {
+			t.Fatalf("it is lost after %v", now.Sub(time.Unix(1e9, 0)))
+		}
+	}
+	c.sample(now.Add(time.Hour))
+	if c.of[cart] != nil || c.of[menu] == nil {
+		t.Errorf("held are %v", slices.Collect(maps.Keys(c.of)))
+	}
+}
+
+// between has something happen before each sample.
+type between struct {
+	*world
+	do func()
+}
+
+func (b between) Samples(now time.Time, yield func(fleet.Sample)) {
+	b.world.Samples(now, func(s fleet.Sample) {
+		b.do()
+		yield(s)
+	})
+}
+
 // lead has a chronicle lead for a time, with what happens meanwhile.
 func lead(c *Chronicle, d time.Duration, meanwhile func()) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -124,7 +124,8 @@ func (d *decoder) byte() byte {
 	return b
 }
 
-func (d *decoder) take(v uint64, n int) uint64 {
+// take steps over a number that was read from n bytes; none: there was no number.
+func take[T uint64 | int64](d *decoder, v T, n int) T {
 	if n <= 0 || d.failed {
 		d.failed = true
 		return 0
@@ -135,17 +136,12 @@ func (d *decoder) take(v uint64, n int) uint64 {
 
 func (d *decoder) unsigned() uint64 {
 	v, n := binary.Uvarint(d.from)
-	return d.take(v, n)
+	return take(d, v, n)
 }
 
 func (d *decoder) signed() int64 {
 	v, n := binary.Varint(d.from)
-	if n <= 0 || d.failed {
-		d.failed = true
-		return 0
-	}
-	d.from = d.from[n:]
-	return v
+	return take(d, v, n)
 }
 
 func (d *decoder) float() float64 {
@@ -153,7 +149,7 @@ func (d *decoder) float() float64 {
 		d.failed = true
 		return 0
 	}
-	return math.Float64frombits(d.take(binary.LittleEndian.Uint64(d.from), 8))
+	return math.Float64frombits(take(d, binary.LittleEndian.Uint64(d.from), 8))
 }
 
 // farthest is a moment beyond any that there can be, in milliseconds.

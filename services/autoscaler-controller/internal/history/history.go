@@ -65,7 +65,7 @@ type Savings struct {
 	SavedAgainstMaximum float64
 }
 
-// plus adds what a span brings.
+// add adds what a span brings.
 func (s *Savings) add(seconds float64, of *Sample) {
 	pods, most := float64(max(of.Pods, 0)), float64(max(of.Maximum, 0))
 	s.Observed += seconds
@@ -131,11 +131,7 @@ func (h *History) Follow(older *History) *History {
 	if older.savings.Since.IsZero() {
 		older.savings.Since = h.savings.Since
 	}
-	older.savings.Observed += h.savings.Observed
-	older.savings.Asleep += h.savings.Asleep
-	older.savings.PodSeconds += h.savings.PodSeconds
-	older.savings.SavedAgainstOne += h.savings.SavedAgainstOne
-	older.savings.SavedAgainstMaximum += h.savings.SavedAgainstMaximum
+	older.savings.Grow(Savings{}, h.savings)
 	if h.until.After(older.until) {
 		older.until = h.until
 	}

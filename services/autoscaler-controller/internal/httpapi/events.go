@@ -1,15 +1,13 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 )
@@ -18,6 +16,8 @@ import (
 type News interface {
 	Since(p news.Position, ordinary bool, most int) (news.Update, <-chan struct{})
 	Now() news.Position
+	// OnRemoved has f called with each application that goes, before anybody who follows is told of it.
+	OnRemoved(f func(fleet.Key))
 }
 
 const (
@@ -32,37 +32,12 @@ const (
 	maxStreamsOfMe = 8                     // of one caller
 )
 
-// streams bounds how many streams of events there are, of all and of each caller.
-type streams struct {
-	mu  sync.Mutex
-	all int
-	of  map[string]int
-}
+// streamsFull is what is said where there are no more.
+var streamsFull = fmt.Sprintf("%d streams of events are served by this replica, and no more", maxStreams)
 
-func (s *streams) enter(caller string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.all >= maxStreams:
-		return fault.New(fault.TooMany, "%d streams of events are served by this replica, and no more", maxStreams).After(10 * time.Second)
-	case caller != "" && s.of[caller] >= maxStreamsOfMe:
-		return fault.New(fault.TooMany, "%s follows %d streams of events already, and may no more: end one", caller, maxStreamsOfMe).After(10 * time.Second)
-	}
-	if s.of == nil {
-		s.of = map[string]int{}
-	}
-	s.all++
-	s.of[caller]++
-	return nil
-}
-
-func (s *streams) leave(caller string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.of[caller]--; s.of[caller] == 0 {
-		delete(s.of, caller)
-	}
+// streamsFullOf is what is said where there are no more of a caller.
+func streamsFullOf(name string) string {
+	return fmt.Sprintf("%s follows %d streams of events already, and may no more: end one", orElse(name, "one caller"), maxStreamsOfMe)
 }
 
 // WatchEvents answers with a stream: the strict server's answer would have an end.
@@ -89,11 +64,11 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autosc
 	if err != nil {
 		return err
 	}
-	caller := a.granted(r.Context()).Caller.Name
-	if err := a.streams.enter(caller); err != nil {
+	who := a.watcher(r)
+	if err := a.streams.enter(who, streamsFullOf(a.granted(r.Context()).Caller.Name), streamsFull); err != nil {
 		return err
 	}
-	defer a.streams.leave(caller)
+	defer a.streams.leave(who)
 	a.Meter.Following(1)
 	defer a.Meter.Following(-1)
 	leader, moved := a.Leadership.Leader()
@@ -182,7 +157,7 @@ func (f *follower) send(update *news.Update) (sent bool, err error) {
 		}
 		switch item.Kind {
 		case news.Decided:
-			f.events.encode("decision", contract.Decision(*item.Record))
+			f.events.add("decision", f.api.told.decision(item.Record))
 		case news.Removed:
 			f.events.encode("removed", autoscaler.ApplicationKey{Namespace: item.Key.Namespace, Deployment: item.Key.Deployment})
 		case news.Changed:
@@ -192,52 +167,4 @@ func (f *follower) send(update *news.Update) (sent bool, err error) {
 		}
 	}
 	return f.events.some(), f.events.send(update.Next)
-}
-
-// told are the applications as they were last told to anybody: what is told to many is made once.
-type told struct {
-	mu sync.Mutex
-	by map[fleet.Key]*toldOne
-}
-
-// toldOne is one: its data, as of a change, and since which change it is the same.
-type toldOne struct {
-	n     uint64
-	since news.Item
-	data  []byte // nil: there is no such application
-}
-
-// known tells whether who has read up to a position has it.
-func (o *toldOne) known(at news.Position) bool {
-	if o.since.Urgent {
-		return o.since.N <= at.Urgent
-	}
-	return o.since.N <= at.Ordinary
-}
-
-// of is what is to be told of a change.
-func (t *told) of(a *api, item news.Item) toldOne {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	one := t.by[item.Key]
-	if one != nil && one.n >= item.N {
-		return *one
-	}
-	view, known := a.Fleet.View(item.Key, time.Now())
-	if !known {
-		delete(t.by, item.Key)
-		return toldOne{since: item}
-	}
-	if one == nil {
-		if t.by == nil {
-			t.by = map[fleet.Key]*toldOne{}
-		}
-		one = &toldOne{}
-		t.by[item.Key] = one
-	}
-	one.n = item.N
-	if made := encoded(applicationChange(view)); !bytes.Equal(made, one.data) {
-		one.data, one.since = made, item
-	}
-	return *one
 }

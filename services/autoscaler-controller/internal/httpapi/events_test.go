@@ -237,19 +237,6 @@ func TestEvents_ThereIsABoundForACallerAndForAll(t *testing.T) {
 			t.Errorf("after one ended: %d %s", w.Code, w.Body)
 		}
 	})
-	all := &streams{}
-	for i := range maxStreams {
-		if err := all.enter(fmt.Sprint(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := all.enter("last"); err == nil {
-		t.Error("there is no bound of all")
-	}
-	all.leave("0")
-	if err := all.enter("last"); err != nil || len(all.of) != maxStreams {
-		t.Errorf("%v, %d callers are counted", err, len(all.of))
-	}
 }
 
 func TestEvents_EndWhenTheReplicaEndsAndWhenAnotherLeads(t *testing.T) {
@@ -303,6 +290,9 @@ func TestEvents_AFollowerPassesTheLeadersOn(t *testing.T) {
 		leader := newParts()
 		follower := lead(t, leader.handler(t))
 		s := followEvents(t, follower.handler(t), "")
+		if s.answer.Header.Get("X-Accel-Buffering") != "no" {
+			t.Error("a proxy before the follower keeps it back")
+		}
 		leader.board.Decided(leader.records[0])
 		follower.board.Decided(fleet.Record{Key: key, ID: "of the follower"})
 		time.Sleep(time.Second)

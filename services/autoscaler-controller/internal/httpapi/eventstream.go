@@ -20,11 +20,14 @@ type events struct {
 	last    int // where the last event begins
 }
 
+// bufferingHeader is read by proxies that keep answers back.
+const bufferingHeader = "X-Accel-Buffering"
+
 func newEvents(w http.ResponseWriter) *events {
 	h := w.Header()
 	h.Set("Content-Type", eventsType)
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // of proxies that keep answers back
+	h.Set(bufferingHeader, "no")
 	return &events{w: w, control: http.NewResponseController(w)}
 }
 

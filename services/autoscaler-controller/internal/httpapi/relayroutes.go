@@ -69,7 +69,7 @@ func (l *relay) relayStream(w http.ResponseWriter, r *http.Request, leader strin
 
 // passHeader passes on what the leader says of its answer.
 func passHeader(to, from http.Header) {
-	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow", "WWW-Authenticate", settingsVersionHeader} {
+	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", bufferingHeader, "Allow", "WWW-Authenticate", settingsVersionHeader} {
 		if v := from.Get(name); v != "" {
 			to.Set(name, v)
 		}

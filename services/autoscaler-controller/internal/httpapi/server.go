@@ -174,7 +174,11 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	if o.History == nil {
 		o.History = noHistory{}
 	}
-	api := &api{Options: o, codec: codec}
+	api := &api{
+		Options: o, codec: codec,
+		watches: seats{most: maxWatches, mostOfOne: maxOfOne}, streams: seats{most: maxStreams, mostOfOne: maxStreamsOfMe},
+	}
+	o.News.OnRemoved(api.told.forget)
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
 		ResponseErrorHandlerFunc: api.refuse,
@@ -223,8 +227,8 @@ type api struct {
 	autoscaler.StrictServerInterface
 	Options
 	codec   *SettingsCodec
-	watches watches
-	streams streams
+	watches seats
+	streams seats // of events
 	told    told
 	words   words
 }

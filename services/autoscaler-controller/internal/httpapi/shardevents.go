@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
@@ -25,7 +24,7 @@ func (s *sharded) events(w http.ResponseWriter, r *http.Request) {
 	if len(last) != len(s.ports) { // of another number of shards: all of them say reset
 		last = slices.Repeat([]string{r.Header.Get("Last-Event-ID")}, len(s.ports))
 	}
-	j := &joinedEvents{w: w, control: http.NewResponseController(w), ids: make([]string, len(s.ports)), missing: len(s.ports)}
+	j := &joinedEvents{w: w, ids: make([]string, len(s.ports)), missing: len(s.ports)}
 	var streaming sync.WaitGroup
 	for i, port := range s.ports {
 		call := r.Clone(ctx)
@@ -46,12 +45,11 @@ func (s *sharded) events(w http.ResponseWriter, r *http.Request) {
 type joinedEvents struct {
 	mu      sync.Mutex
 	w       http.ResponseWriter
-	control *http.ResponseController
 	ids     []string // of each shard, as it stands
 	missing int      // shards that have said nothing yet
 	before  []byte   // what came before all had
-	begun   bool
-	refusal *kept // of the first shard that did not let it begin
+	out     *events  // nil: it has not begun
+	refusal *kept    // of the first shard that did not let it begin
 }
 
 // take takes a whole event of a shard.
@@ -73,23 +71,21 @@ func (j *joinedEvents) take(shard int, event []byte) error {
 		j.before = append(j.before, rest...)
 		return nil
 	}
-	if !j.begun {
-		j.begun = true
-		newEvents(j.w)
-		rest = append(j.before, rest...)
+	if j.out == nil {
+		j.out = newEvents(j.w)
+		rest, j.before = append(j.before, rest...), nil
 	}
-	_ = j.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	out := append([]byte("id: "+strings.Join(j.ids, ",")+"\n"), rest...)
-	if _, err := j.w.Write(out); err != nil {
-		return err //nolint:wrapcheck // of one who has gone
-	}
-	return j.control.Flush() //nolint:wrapcheck // of one who has gone
+	j.out.buffer.WriteString("id: " + strings.Join(j.ids, ",") + "\n")
+	j.out.buffer.Write(rest)
+	return j.out.flush()
 }
 
 // finish ends it: with a shard's refusal, if it has not begun.
 func (j *joinedEvents) finish() {
-	_ = j.control.SetWriteDeadline(time.Time{})
-	if !j.begun && j.refusal != nil {
+	switch {
+	case j.out != nil:
+		j.out.end()
+	case j.refusal != nil:
 		j.refusal.pass(j.w)
 	}
 }

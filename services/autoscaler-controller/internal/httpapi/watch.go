@@ -4,17 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // A watch of custom resources is the API server's own, passed on event by event, so that informers and
@@ -45,51 +42,11 @@ var WatchEnds = []string{WatchDone, WatchLeft, WatchSlow, WatchEnding, WatchRefu
 
 var errTooLargeEvent = errors.New("an event is larger than may be")
 
-// watches bounds how many there are, and how many of one caller.
-type watches struct {
-	mu  sync.Mutex
-	now int
-	of  map[string]int
-}
-
-// enter takes a place for a caller; the error says of which there are too many.
-func (c *watches) enter(who string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.of[who] >= maxOfOne:
-		return fault.New(fault.TooMany, "%d watches of one caller are served by this replica, and no more: end one, list, or watch again later", maxOfOne).After(10 * time.Second)
-	case c.now >= maxWatches:
-		return fault.New(fault.TooMany, "%d watches are served by this replica, and no more: list, or watch again later", maxWatches).After(10 * time.Second)
-	}
-	if c.of == nil {
-		c.of = map[string]int{}
-	}
-	c.now++
-	c.of[who]++
-	return nil
-}
-
-func (c *watches) leave(who string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now--
-	if c.of[who]--; c.of[who] == 0 {
-		delete(c.of, who)
-	}
-}
-
-// watcher names who watches: the caller, else the token, else the address.
-func (a *api) watcher(r *http.Request) string {
-	if name := a.granted(r.Context()).Caller.Name; name != "" {
-		return "name " + name
-	}
-	if token, _, _ := guard.Token(r.Header); token != "" {
-		sum := sha256.Sum256([]byte(token))
-		return "token " + string(sum[:])
-	}
-	return "from " + fairshare.Sender(r.RemoteAddr)
-}
+// What is said where there are no more.
+var (
+	watchesFull      = fmt.Sprintf("%d watches are served by this replica, and no more: list, or watch again later", maxWatches)
+	watchesFullOfOne = fmt.Sprintf("%d watches of one caller are served by this replica, and no more: end one, list, or watch again later", maxOfOne)
+)
 
 // watch passes a watch on, with the caller's own token.
 func (a *api) watch(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +62,7 @@ func (a *api) watchUntilItsEnd(w http.ResponseWriter, r *http.Request) (end stri
 		return WatchEnding
 	}
 	who := a.watcher(r)
-	if err := a.watches.enter(who); err != nil {
+	if err := a.watches.enter(who, watchesFullOfOne, watchesFull); err != nil {
 		a.refuse(w, r, err)
 		return WatchTooMany
 	}

@@ -99,6 +99,7 @@ type Board struct {
 	oldest    int    // in it
 	forgotten uint64 // the newest change that is remembered no more
 	changed   chan struct{}
+	onRemoved []func(fleet.Key)
 }
 
 type change struct {
@@ -135,8 +136,22 @@ func (b *Board) Changed(k fleet.Key, urgent bool) {
 	p.ordinary = renew(b.ordinary, p.ordinary, b.n, k)
 }
 
+// OnRemoved has f called with each application that goes, before it can be read here that it has: for who holds
+// something of each. It is to be quick.
+func (b *Board) OnRemoved(f func(fleet.Key)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onRemoved = append(b.onRemoved, f)
+}
+
 // Removed takes note that there is no such application any more.
 func (b *Board) Removed(k fleet.Key) {
+	b.mu.Lock()
+	tell := b.onRemoved
+	b.mu.Unlock()
+	for _, f := range tell {
+		f(k)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.place(k)
@@ -219,8 +234,8 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 	if p.Epoch != b.epoch || max(p.Urgent, p.Ordinary) > b.n || p.Urgent < b.forgotten {
 		return Update{Reset: true, Next: b.now()}, b.changed
 	}
-	urgent := after(b.urgent, p.Urgent, Changed, true)
-	urgent = append(urgent, after(b.removed, p.Urgent, Removed, true)...)
+	urgent := after(b.urgent, p.Urgent, most+1, Item{Kind: Changed, Urgent: true}) // one more shows that there are more
+	urgent = append(urgent, after(b.removed, p.Urgent, most+1, Item{Kind: Removed, Urgent: true})...)
 	for i := range len(b.decisions) { // the newest first
 		item := b.decisions[(b.oldest+len(b.decisions)-1-i)%len(b.decisions)]
 		if item.N <= p.Urgent {
@@ -234,9 +249,9 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 	if !ordinary || update.More {
 		return update, b.changed
 	}
-	rest := after(b.ordinary, p.Ordinary, Changed, false)
-	slices.Reverse(rest)
-	rest, update.Next.Ordinary, update.More = first(rest, most-len(update.Items), b.n)
+	most -= len(update.Items)
+	rest := after(b.ordinary, p.Ordinary, most+1, Item{Kind: Changed})
+	rest, update.Next.Ordinary, update.More = first(rest, most, b.n)
 	told := make(map[fleet.Key]bool, len(update.Items))
 	for _, item := range update.Items {
 		told[item.Key] = told[item.Key] || item.Kind == Changed
@@ -249,12 +264,26 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 	return update, b.changed
 }
 
-// after are the changes of a list after a number, the newest first.
-func after(l *list.List, n uint64, kind Kind, urgent bool) (items []Item) {
-	for e := l.Back(); e != nil && of(e).n > n; e = e.Prev() {
-		items = append(items, Item{N: of(e).n, Kind: kind, Urgent: urgent, Key: of(e).key})
+// after are the first changes of a list after a number, at most so many, each as an item like the one that is given.
+func after(l *list.List, n uint64, most int, like Item) (items []Item) {
+	for e := firstAfter(l, n); e != nil && len(items) < most; e = e.Next() {
+		like.N, like.Key = of(e).n, of(e).key
+		items = append(items, like)
 	}
 	return items
+}
+
+// firstAfter looks from both ends at once: mostly few are after it, and where all applications are busy nearly all are.
+func firstAfter(l *list.List, n uint64) *list.Element {
+	for old, young := l.Front(), l.Back(); old != nil; old, young = old.Next(), young.Prev() {
+		if of(old).n > n {
+			return old
+		}
+		if of(young).n <= n {
+			return young.Next()
+		}
+	}
+	return nil
 }
 
 // first are the first of some items, up to where they go, and whether there are more.

@@ -1,6 +1,7 @@
 package news
 
 import (
+	"container/list"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -48,6 +49,49 @@ func TestSince_WhatChangedComesOnceAndInItsOrder(t *testing.T) {
 	b.Changed(key(2), true)
 	if news, _ := b.Since(begin, false, 100); !slices.Equal(words(news.Items), []string{"decided e-1", "changed 1", "changed 2"}) {
 		t.Errorf("it came back: %v", words(news.Items))
+	}
+}
+
+func TestAfter_IsTheFirstOnesWhereverTheyBegin(t *testing.T) {
+	for size := range 8 {
+		l := list.New()
+		for i := range size {
+			renew(l, nil, uint64(10*i+10), key(i))
+		}
+		for n := range uint64(10*size + 20) {
+			for most := range size + 2 {
+				var want []Item
+				for i := range size {
+					if at := uint64(10*i + 10); at > n && len(want) < most {
+						want = append(want, Item{N: at, Kind: Removed, Urgent: true, Key: key(i)})
+					}
+				}
+				if got := after(l, n, most, Item{Kind: Removed, Urgent: true}); !slices.Equal(got, want) {
+					t.Fatalf("%d of %d after %d: %+v, want %+v", most, size, n, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestOnRemoved_IsCalledBeforeItCanBeRead(t *testing.T) {
+	b := New("e")
+	begin := b.Now()
+	var went []string
+	for _, who := range []string{"one", "two"} {
+		b.OnRemoved(func(k fleet.Key) {
+			if news, _ := b.Since(begin, true, 100); slices.Contains(words(news.Items), "removed "+k.Deployment) {
+				t.Errorf("%s can be read already", k)
+			}
+			went = append(went, who+" "+k.Deployment)
+		})
+	}
+	b.Changed(key(1), true)
+	b.Removed(key(1))
+	b.Changed(key(1), true)
+	b.Removed(key(2))
+	if want := []string{"one 1", "two 1", "one 2", "two 2"}; !slices.Equal(went, want) {
+		t.Errorf("%v, want %v", went, want)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Settings and health: what load balancers follow, who reports, what needs a look.
 import { useState } from "preact/hooks";
 import { call, get, may, rights, send, why, type Schemas } from "../api";
-import { attention } from "../fleet";
+import { attention, grave } from "../fleet";
 import { Act, Command, Fact, useLoad } from "../parts";
 import { to } from "../route";
 import { useStore } from "../store";
@@ -23,7 +23,7 @@ export function Settings() {
   }, [], 5000);
   const balancers = useLoad<{ items: Schemas["Application"][] }>((s) => get("v1/applications?limit=1", s), [], 5000);
   const heard = balancers.value?.items[0]?.traffic.balancers ?? [];
-  const look = [...store.rows.values()].filter((r) => ["cannot start", "needs a look", "scaling failed", "no Deployment"].includes(attention(r))).slice(0, 100);
+  const look = [...store.rows.values()].filter((r) => grave.includes(attention(r))).slice(0, 100);
   return (
     <>
       <h1>Settings and health</h1>
