@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -82,10 +83,10 @@ func (a *adoption) trigger(field string, t Object) {
 	meta := object(t, "metadata")
 	switch kind := text(t, "type"); kind {
 	case "cpu", "memory":
-		value := orElse(text(meta, "value"), fmt.Sprint(at(meta, "value")))
+		value := cmp.Or(text(meta, "value"), fmt.Sprint(at(meta, "value")))
 		if text(meta, "containerName") != "" {
 			a.left(field, "use is measured by pod, and not by container")
-		} else if how := orElse(text(t, "metricType"), text(meta, "type")); how == "AverageValue" {
+		} else if how := cmp.Or(text(t, "metricType"), text(meta, "type")); how == "AverageValue" {
 			if v, ok := quantity(value); ok {
 				a.threshold(fmt.Sprintf("%s: %s %s", field, kind, value), kind, v)
 				return
@@ -101,7 +102,7 @@ func (a *adoption) trigger(field string, t Object) {
 	case "external-push", "external":
 		a.external(field, meta)
 	default:
-		a.left(field, "triggers of the kind %s are not read: Nemesis goes by requests, by what pods use, by what model servers say, and by the time of the week", orElse(kind, "none"))
+		a.left(field, "triggers of the kind %s are not read: Nemesis goes by requests, by what pods use, by what model servers say, and by the time of the week", cmp.Or(kind, "none"))
 	}
 }
 

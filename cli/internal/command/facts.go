@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -79,7 +80,7 @@ func (t *tool) balancerFacts(ctx context.Context, f *check.Facts) {
 		one := check.Balancer{Service: serviceOf(health, err), Name: b.Name}
 		state, err := b.State(ctx, client.Name{})
 		if one.StateErr = err; err == nil {
-			one.Name, one.Connected, one.LastError, one.Draining = orElse(b.Name, state.Balancer), state.Controller.Connected, value(state.Controller.LastError), value(state.Draining)
+			one.Name, one.Connected, one.LastError, one.Draining = cmp.Or(b.Name, state.Balancer), state.Controller.Connected, value(state.Controller.LastError), value(state.Draining)
 			one.Age = time.Duration(value(state.Controller.AgeSeconds) * float64(time.Second))
 			one.Settings = fmt.Sprintf("policy %s, max_connections %d, timeout_seconds %d", value(state.Settings.Policy), value(state.Settings.MaxConnections), value(state.Settings.TimeoutSeconds))
 			if state.Log != nil {

@@ -108,7 +108,7 @@ func tone(s autoscaler.ApplicationState) show.Tone {
 func (t *tool) fleet(w io.Writer, all []autoscaler.Application) {
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No applications in %s. A CustomAutoscaler makes a Deployment one; `nemesis adopt` writes it from what scales it today.\n",
-			orElse(t.namespace(), "the namespaces that you may see"))
+			cmp.Or(t.namespace(), "the namespaces that you may see"))
 		return
 	}
 	table := show.Table{Heads: []string{"APPLICATION", "STATE", "PODS", "IN FLIGHT", "WAITING", "SLEEPS IN", "ATTENTION OR LAST DECISION"}}

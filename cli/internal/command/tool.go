@@ -218,13 +218,6 @@ func (t *tool) namespace() string {
 	return t.nemesis.Namespace()
 }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 func listed(s string) []string {
 	if s == "" {
 		return nil

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -141,7 +142,7 @@ func (t *tool) decision(w io.Writer, d autoscaler.Decision) {
 		result = "applied"
 	}
 	fmt.Fprintf(w, "%s\n", p.Paint(show.Faint, fmt.Sprintf("%s ago, %s; asked for by %s; %s; %s/%s, decision %s",
-		show.Ago(&d.Time, t.Now()), d.Time.UTC().Format(time.RFC3339), d.Trigger, orElse(result, "not applied"), d.Namespace, d.Deployment, d.Id)))
+		show.Ago(&d.Time, t.Now()), d.Time.UTC().Format(time.RFC3339), d.Trigger, cmp.Or(result, "not applied"), d.Namespace, d.Deployment, d.Id)))
 	if value(d.Error) != "" {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "failed:"), show.Line(*d.Error))
 	}
