@@ -80,9 +80,11 @@ func (a *api) asked(ctx context.Context, operation, namespace, name string, err 
 	if a.Audit == nil || errors.Is(err, context.Canceled) {
 		return
 	}
-	status := http.StatusOK
-	if err != nil {
-		status = fault.From(err).Code.Status()
+	c := Change{
+		Who: a.granted(ctx).Caller.Name, Operation: operation, Namespace: namespace, Resource: "deployments/" + namespace + "/" + name, Status: http.StatusOK,
 	}
-	a.Audit.Changed(ctx, Change{Who: a.granted(ctx).Caller.Name, Operation: operation, Resource: "deployments/" + namespace + "/" + name, Status: status})
+	if err != nil {
+		c.Status, c.Reason = refusedAs(err)
+	}
+	a.Audit.Changed(ctx, c)
 }

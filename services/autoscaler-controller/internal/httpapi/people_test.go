@@ -41,9 +41,9 @@ func TestPeople_AreNamedInWhatTheyAskFor(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]Change{
-		{Who: "jane", Operation: "wakeApplication", Resource: "deployments/default/fib", Status: 200},
-		{Who: "jane", Operation: "sleepApplication", Resource: "deployments/default/fib", Status: 200},
-		{Who: long, Operation: "sleepApplication", Resource: "deployments/default/fib", Status: 409},
+		{Who: "jane", Operation: "wakeApplication", Namespace: "default", Resource: "deployments/default/fib", Status: 200},
+		{Who: "jane", Operation: "sleepApplication", Namespace: "default", Resource: "deployments/default/fib", Status: 200},
+		{Who: long, Operation: "sleepApplication", Namespace: "default", Resource: "deployments/default/fib", Status: 409, Reason: "it is in use"},
 	}, kept.lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
