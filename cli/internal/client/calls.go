@@ -187,32 +187,6 @@ func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSetti
 	return read(a, a.JSON200)
 }
 
-// Health is what the controller says of itself to anybody who asks.
-func (n *Nemesis) Health(ctx context.Context) (common.Health, error) {
-	n.lock.Lock()
-	c, err := n.reachController(ctx)
-	n.lock.Unlock()
-	if err != nil {
-		return common.Health{}, err
-	}
-	return c.way.health(ctx)
-}
-
-// Health is what the load balancer says of itself to anybody who asks.
-func (b Balancer) Health(ctx context.Context) (common.Health, error) { return b.way.health(ctx) }
-
-func (w way) health(ctx context.Context) (common.Health, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/readyz", nil)
-	if err != nil {
-		return common.Health{}, err
-	}
-	answer, err := w.http.client.Do(r) // 503 is an answer too
-	if err != nil {
-		return common.Health{}, &UnreachableError{Who: w.http.who, Where: r.URL.Host, Err: err}
-	}
-	return health(answer)
-}
-
 func orNil(s string) *string {
 	if s == "" {
 		return nil
@@ -303,26 +277,15 @@ func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer
 
 // Raw is what the API server itself answers to a GET of this path, and its clock.
 func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, time.Time, error) {
-	n.lock.Lock()
-	config, err := n.restConfig()
-	if err != nil {
-		n.lock.Unlock()
-		return nil, time.Time{}, err
-	}
-	c, err := n.apiServer()
-	n.lock.Unlock()
+	way, err := n.toKubernetes()
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	base, err := baseURL(config)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, way.url+path, nil)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	answer, err := named{c, "the Kubernetes API server"}.Do(r)
+	answer, err := way.http.Do(r)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

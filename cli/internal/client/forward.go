@@ -72,6 +72,12 @@ func (n *Nemesis) forward(ctx context.Context, to target) (string, error) {
 		return "", ctx.Err()
 	}
 	n.forwards = append(n.forwards, func() { close(stop) })
+	go func() {
+		<-ended // with the pod, say: the next call finds another way
+		n.lock.Lock()
+		defer n.lock.Unlock()
+		delete(n.ways, place{to: to})
+	}()
 	ports, err := forwarder.GetPorts()
 	if err != nil {
 		return "", err
