@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ type Decisions struct {
 	Name    Name
 	Result  string // applied, held, failed, unchanged; empty: all
 	Since   time.Time
-	AtMost  int
+	AtMost  int                            // 0: all
 	Through func(autoscaler.Decision) bool // nil: all; else whether to go on to older ones
 }
 
@@ -106,7 +107,7 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 		return nil, err
 	}
 	p := autoscaler.ListDecisionsParams{
-		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(max(of.AtMost, 1), pageSize)),
+		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(cmp.Or(of.AtMost, pageSize), pageSize)),
 		Result: (*autoscaler.ListDecisionsParamsResult)(orNil(of.Result)),
 	}
 	if !of.Since.IsZero() {
