@@ -155,7 +155,7 @@ func summary(all []autoscaler.Application) string {
 	parts := []string{show.Count(len(all), "application", "applications")}
 	for _, s := range []autoscaler.ApplicationState{autoscaler.ApplicationStateAwake, autoscaler.ApplicationStateWaking, autoscaler.ApplicationStateFallingAsleep, autoscaler.ApplicationStateAsleep, autoscaler.ApplicationStateUnknown} {
 		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], strings.ToLower(string(s))))
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], stateInWords(s)))
 		}
 	}
 	parts = append(parts, show.Count(pods, "pod", "pods"))
