@@ -5,6 +5,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Level is how bad something is.
@@ -34,6 +35,9 @@ func Look(f Facts) []Finding {
 	all := make([]Finding, 0, 2*len(looks))
 	for _, look := range looks {
 		all = append(all, look(f)...)
+	}
+	for i := range all {
+		all[i].Do = strings.ReplaceAll(all[i].Do, "NAMESPACE", f.System)
 	}
 	return all
 }

@@ -6,7 +6,8 @@ import (
 
 // Facts are what was seen. An error in place of a fact says why it was not.
 type Facts struct {
-	Now time.Time // by this machine's clock
+	Now    time.Time // by this machine's clock
+	System string    // the namespace where Nemesis runs
 
 	Resource   error // that the API server serves CustomAutoscalers
 	Controller Service

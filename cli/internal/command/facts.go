@@ -25,7 +25,7 @@ const answerLimit = 32 << 20
 
 // facts gathers what check looks at. What cannot be seen is a fact too.
 func (t *tool) facts(ctx context.Context) check.Facts {
-	f := check.Facts{Now: t.Now()}
+	f := check.Facts{Now: t.Now(), System: t.nemesis.System()}
 	system := "/api/v1/namespaces/" + t.nemesis.System()
 	before := t.Now()
 	_, at, err := t.nemesis.Raw(ctx, "/apis/autoscaler-group.autoscaler/v1alpha1", answerLimit)
