@@ -23,6 +23,9 @@ type Name struct{ Namespace, Name string }
 
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
 
+// Of is the name of an application, by its Deployment.
+func Of(a autoscaler.Application) Name { return Name{a.Namespace, a.Deployment} }
+
 // NameOf reads [NAMESPACE/]NAME.
 func (n *Nemesis) NameOf(said string) (Name, error) {
 	namespace, name, ok := strings.Cut(said, "/")

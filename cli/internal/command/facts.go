@@ -45,7 +45,7 @@ func (t *tool) facts(ctx context.Context) check.Facts {
 	apps, err := t.nemesis.Applications(ctx, "", "")
 	f.ApplicationsErr = err
 	for _, a := range apps {
-		one := check.Application{Name: a.Namespace + "/" + a.Deployment, Troubles: troubles(a)}
+		one := check.Application{Name: client.Of(a).String(), Troubles: troubles(a)}
 		for _, b := range a.Traffic.Balancers {
 			one.Reports = append(one.Reports, check.Report{Balancer: b.Name, Age: time.Duration(b.AgeSeconds * float64(time.Second))})
 		}

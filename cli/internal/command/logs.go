@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -61,11 +62,8 @@ type logQuery struct {
 }
 
 func (q *logQuery) read(ctx context.Context, t *tool, args []string) error {
-	if q.tail < 1 || q.tail > 1000 {
-		return &client.UsageError{Message: fmt.Sprintf("--tail %d is not allowed: from 1 to 1000", q.tail)}
-	}
-	if t.every < 100*time.Millisecond {
-		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
+	if err := errors.Join(within("--tail", q.tail, 1000), t.paced()); err != nil {
+		return err
 	}
 	p := &q.params
 	p.Namespace, p.Limit = some(t.namespace()), &q.tail

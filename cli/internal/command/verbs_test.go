@@ -205,6 +205,9 @@ func TestTop(t *testing.T) {
 	if rows = seen.rows(w.apps, now.Add(4*time.Second)); rows[0].PerSecond != nil {
 		t.Errorf("%+v", rows)
 	}
+	if seen.rows(w.apps[:1], now.Add(6*time.Second)); len(seen.requests) != 1 {
+		t.Errorf("of what has gone is remembered: %v", seen.requests)
+	}
 }
 
 func TestWakeAndSleep_WaitUntilItIsSo(t *testing.T) {

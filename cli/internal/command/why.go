@@ -42,8 +42,8 @@ With --if it asks what would be decided at this moment with another spec. Nothin
 			if err != nil {
 				return err
 			}
-			if last < 1 || last > 1000 {
-				return &client.UsageError{Message: fmt.Sprintf("--last %d is not allowed: from 1 to 1000", last)}
+			if err := within("--last", last, 1000); err != nil {
+				return err
 			}
 			moment, err := t.moment("--at", at)
 			if err != nil {
@@ -85,7 +85,7 @@ func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, 
 	if err != nil {
 		return view{}, err
 	}
-	name = client.Name{Namespace: a.Namespace, Name: a.Deployment}
+	name = client.Of(a)
 	of := client.Decisions{Name: name, AtMost: last}
 	if not {
 		of.Result = "held"
