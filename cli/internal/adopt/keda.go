@@ -28,14 +28,10 @@ func (a *adoption) scaledObject() error {
 		a.set("spec.idleReplicaCount: 0", int64(0), "minReplicas", fmt.Sprintf("it sleeps at 0; that it is at least %d while it is used cannot be said", least))
 	}
 	a.cooldown(spec, "cooldownPeriod")
-	for _, name := range []string{"pollingInterval", "initialCooldownPeriod"} {
-		if spec[name] != nil {
-			a.left("spec."+name, "%s", map[string]string{
-				"pollingInterval":       "it is decided when something is heard, and not at intervals",
-				"initialCooldownPeriod": "idleTime counts from the beginning",
-			}[name])
-		}
+	if spec["pollingInterval"] != nil {
+		a.left("spec.pollingInterval", "it is decided when something is heard, and not at intervals")
 	}
+	a.initialCooldown(spec)
 	if spec["fallback"] != nil {
 		a.left("spec.fallback", "when something is not known nothing is taken away, and the count stays")
 	}
@@ -66,6 +62,12 @@ func (a *adoption) cooldown(spec Object, name string) {
 		seconds = n
 	}
 	a.set(fmt.Sprintf("spec.%s: %d", name, seconds), max(seconds, 1), "idleTime", "seconds without traffic")
+}
+
+func (a *adoption) initialCooldown(spec Object) {
+	if spec["initialCooldownPeriod"] != nil {
+		a.left("spec.initialCooldownPeriod", "idleTime counts from the beginning")
+	}
 }
 
 // paused are the annotations by which KEDA is paused.
@@ -158,9 +160,7 @@ func (a *adoption) httpScaledObject() error {
 	a.set(fmt.Sprintf("spec.replicas.min: %d", least), least, "minReplicas")
 	a.set(fmt.Sprintf("spec.replicas.max: %d", most), most, "maxReplicas")
 	a.cooldown(spec, "scaledownPeriod")
-	if spec["initialCooldownPeriod"] != nil {
-		a.left("spec.initialCooldownPeriod", "idleTime counts from the beginning")
-	}
+	a.initialCooldown(spec)
 	a.behavior("spec (the HorizontalPodAutoscaler behind it)", nil)
 	a.httpRoute(a.of)
 	if object(a.of, "metadata", "annotations")["httpscaledobject.keda.sh/skip-scaledobject-creation"] == "true" {
