@@ -73,7 +73,7 @@ func (n *Nemesis) forward(ctx context.Context, to target) (string, error) {
 	}
 	n.forwards = append(n.forwards, func() { close(stop) })
 	go func() {
-		<-ended // with the pod, say: the next call finds another way
+		_ = <-ended // with the pod, say: the next call finds another way
 		n.lock.Lock()
 		defer n.lock.Unlock()
 		delete(n.ways, place{to: to})
