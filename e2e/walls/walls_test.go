@@ -31,7 +31,7 @@ var pure = []string{
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
 	balancer + "admin/rights", balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
-	cli + "adopt", cli + "check", cli + "redact",
+	cli + "adopt", cli + "check", cli + "redact", cli + "show",
 }
 
 // forTests packages are imported by tests and by each other, and by no program.

@@ -7,6 +7,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ type Beside struct {
 
 // Adopt makes a CustomAutoscaler of a manifest.
 func Adopt(of Object, beside Beside) (Adoption, error) {
-	a := &adoption{of: of, beside: beside, namespace: orElse(text(of, "metadata", "namespace"), "default"), name: text(of, "metadata", "name"), spec: Object{}}
+	a := &adoption{of: of, beside: beside, namespace: cmp.Or(text(of, "metadata", "namespace"), "default"), name: text(of, "metadata", "name"), spec: Object{}}
 	a.From = fmt.Sprintf("%s %s/%s", text(of, "kind"), a.namespace, a.name)
 	if a.name == "" {
 		return a.Adoption, fmt.Errorf("%s: metadata.name is missing", a.From)
@@ -63,7 +64,7 @@ func Adopt(of Object, beside Beside) (Adoption, error) {
 	case kind == "InterceptorRoute":
 		err = fmt.Errorf("an InterceptorRoute says how requests come, and a ScaledObject what is scaled: adopt the ScaledObject, and the route is taken along")
 	default:
-		err = fmt.Errorf("%s of %s is not known here: a HorizontalPodAutoscaler, ScaledObject, HTTPScaledObject or Knative Service can be adopted", kind, orElse(version, "no apiVersion"))
+		err = fmt.Errorf("%s of %s is not known here: a HorizontalPodAutoscaler, ScaledObject, HTTPScaledObject or Knative Service can be adopted", kind, cmp.Or(version, "no apiVersion"))
 	}
 	if err != nil {
 		return a.Adoption, err
@@ -117,7 +118,7 @@ func (a *adoption) next(format string, args ...any) {
 
 // scales takes the reference to what is scaled: a Deployment, or nothing can be done.
 func (a *adoption) scales(field string, ref Object) error {
-	kind := orElse(text(ref, "kind"), "Deployment")
+	kind := cmp.Or(text(ref, "kind"), "Deployment")
 	if a.deployment = text(ref, "name"); a.deployment == "" {
 		return fmt.Errorf("%s: %s.name is missing", a.From, field)
 	}
@@ -134,7 +135,7 @@ func (a *adoption) finish() error {
 		return err
 	}
 	if a.beside.Prefix != "" || len(a.beside.Hosts) > 0 {
-		a.addresses = []target{{orElse(a.beside.Prefix, "/"+a.namespace+"/"+a.deployment), a.beside.Hosts}}
+		a.addresses = []target{{cmp.Or(a.beside.Prefix, "/"+a.namespace+"/"+a.deployment), a.beside.Hosts}}
 	}
 	if len(a.addresses) == 0 {
 		a.addresses = []target{{prefix: "/" + a.namespace + "/" + a.deployment}}
@@ -169,7 +170,7 @@ func (a *adoption) finish() error {
 // reach finds the port, and the Service before the Deployment.
 func (a *adoption) reach() error {
 	if a.beside.Service != "" || a.beside.Port != "" {
-		a.service, a.port = orElse(a.beside.Service, a.service), orElse(a.beside.Port, a.port)
+		a.service, a.port = cmp.Or(a.beside.Service, a.service), cmp.Or(a.beside.Port, a.port)
 	}
 	if a.service == "" || a.port == "" {
 		a.findService()
@@ -221,7 +222,7 @@ func (a *adoption) findService() {
 
 // here tells whether an object is in the same namespace.
 func (a *adoption) here(o Object) bool {
-	return orElse(text(o, "metadata", "namespace"), "default") == a.namespace
+	return cmp.Or(text(o, "metadata", "namespace"), "default") == a.namespace
 }
 
 // template is the Deployment's pod template; nil: it is not known.

@@ -123,10 +123,3 @@ func anys(list []string) []any {
 	}
 	return out
 }
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}

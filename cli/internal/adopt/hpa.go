@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -54,7 +55,7 @@ func (a *adoption) metric(field string, m Object) {
 	case "ContainerResource":
 		a.left(field, "use is measured by pod, and not by container")
 	default:
-		a.left(field, "metrics of the kind %s are not read: rules go by what pods use, by requests, and by what model servers say (scalingRules)", orElse(kind, "none"))
+		a.left(field, "metrics of the kind %s are not read: rules go by what pods use, by requests, and by what model servers say (scalingRules)", cmp.Or(kind, "none"))
 	}
 }
 

@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -27,14 +28,10 @@ func (a *adoption) scaledObject() error {
 		a.set("spec.idleReplicaCount: 0", int64(0), "minReplicas", fmt.Sprintf("it sleeps at 0; that it is at least %d while it is used cannot be said", least))
 	}
 	a.cooldown(spec, "cooldownPeriod")
-	for _, name := range []string{"pollingInterval", "initialCooldownPeriod"} {
-		if spec[name] != nil {
-			a.left("spec."+name, "%s", map[string]string{
-				"pollingInterval":       "it is decided when something is heard, and not at intervals",
-				"initialCooldownPeriod": "idleTime counts from the beginning",
-			}[name])
-		}
+	if spec["pollingInterval"] != nil {
+		a.left("spec.pollingInterval", "it is decided when something is heard, and not at intervals")
 	}
+	a.initialCooldown(spec)
 	if spec["fallback"] != nil {
 		a.left("spec.fallback", "when something is not known nothing is taken away, and the count stays")
 	}
@@ -67,6 +64,12 @@ func (a *adoption) cooldown(spec Object, name string) {
 	a.set(fmt.Sprintf("spec.%s: %d", name, seconds), max(seconds, 1), "idleTime", "seconds without traffic")
 }
 
+func (a *adoption) initialCooldown(spec Object) {
+	if spec["initialCooldownPeriod"] != nil {
+		a.left("spec.initialCooldownPeriod", "idleTime counts from the beginning")
+	}
+}
+
 // paused are the annotations by which KEDA is paused.
 func (a *adoption) paused() {
 	annotations := object(a.of, "metadata", "annotations")
@@ -82,10 +85,10 @@ func (a *adoption) trigger(field string, t Object) {
 	meta := object(t, "metadata")
 	switch kind := text(t, "type"); kind {
 	case "cpu", "memory":
-		value := orElse(text(meta, "value"), fmt.Sprint(at(meta, "value")))
+		value := cmp.Or(text(meta, "value"), fmt.Sprint(at(meta, "value")))
 		if text(meta, "containerName") != "" {
 			a.left(field, "use is measured by pod, and not by container")
-		} else if how := orElse(text(t, "metricType"), text(meta, "type")); how == "AverageValue" {
+		} else if how := cmp.Or(text(t, "metricType"), text(meta, "type")); how == "AverageValue" {
 			if v, ok := quantity(value); ok {
 				a.threshold(fmt.Sprintf("%s: %s %s", field, kind, value), kind, v)
 				return
@@ -101,7 +104,7 @@ func (a *adoption) trigger(field string, t Object) {
 	case "external-push", "external":
 		a.external(field, meta)
 	default:
-		a.left(field, "triggers of the kind %s are not read: Nemesis goes by requests, by what pods use, by what model servers say, and by the time of the week", orElse(kind, "none"))
+		a.left(field, "triggers of the kind %s are not read: Nemesis goes by requests, by what pods use, by what model servers say, and by the time of the week", cmp.Or(kind, "none"))
 	}
 }
 
@@ -157,9 +160,7 @@ func (a *adoption) httpScaledObject() error {
 	a.set(fmt.Sprintf("spec.replicas.min: %d", least), least, "minReplicas")
 	a.set(fmt.Sprintf("spec.replicas.max: %d", most), most, "maxReplicas")
 	a.cooldown(spec, "scaledownPeriod")
-	if spec["initialCooldownPeriod"] != nil {
-		a.left("spec.initialCooldownPeriod", "idleTime counts from the beginning")
-	}
+	a.initialCooldown(spec)
 	a.behavior("spec (the HorizontalPodAutoscaler behind it)", nil)
 	a.httpRoute(a.of)
 	if object(a.of, "metadata", "annotations")["httpscaledobject.keda.sh/skip-scaledobject-creation"] == "true" {

@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -97,7 +98,7 @@ func (a *adoption) knativeTarget(say func(...string) (string, string), limit int
 			use = percent
 		}
 	}
-	from := orElse(field, "annotation autoscaling.knative.dev/target (left out)")
+	from := cmp.Or(field, "annotation autoscaling.knative.dev/target (left out)")
 	switch metric {
 	case "", "concurrency":
 		if !given {

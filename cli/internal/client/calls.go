@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ const pageSize = 500
 type Name struct{ Namespace, Name string }
 
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
+
+// Of is the name of an application, by its Deployment.
+func Of(a autoscaler.Application) Name { return Name{a.Namespace, a.Deployment} }
 
 // NameOf reads [NAMESPACE/]NAME.
 func (n *Nemesis) NameOf(said string) (Name, error) {
@@ -95,7 +99,7 @@ type Decisions struct {
 	Name    Name
 	Result  string // applied, held, failed, unchanged; empty: all
 	Since   time.Time
-	AtMost  int
+	AtMost  int                            // 0: all
 	Through func(autoscaler.Decision) bool // nil: all; else whether to go on to older ones
 }
 
@@ -106,7 +110,7 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 		return nil, err
 	}
 	p := autoscaler.ListDecisionsParams{
-		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(max(of.AtMost, 1), pageSize)),
+		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(cmp.Or(of.AtMost, pageSize), pageSize)),
 		Result: (*autoscaler.ListDecisionsParamsResult)(orNil(of.Result)),
 	}
 	if !of.Since.IsZero() {
@@ -185,32 +189,6 @@ func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSetti
 		return common.BalancerSettings{}, err
 	}
 	return read(a, a.JSON200)
-}
-
-// Health is what the controller says of itself to anybody who asks.
-func (n *Nemesis) Health(ctx context.Context) (common.Health, error) {
-	n.lock.Lock()
-	c, err := n.reachController(ctx)
-	n.lock.Unlock()
-	if err != nil {
-		return common.Health{}, err
-	}
-	return c.way.health(ctx)
-}
-
-// Health is what the load balancer says of itself to anybody who asks.
-func (b Balancer) Health(ctx context.Context) (common.Health, error) { return b.way.health(ctx) }
-
-func (w way) health(ctx context.Context) (common.Health, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/readyz", nil)
-	if err != nil {
-		return common.Health{}, err
-	}
-	answer, err := w.http.client.Do(r) // 503 is an answer too
-	if err != nil {
-		return common.Health{}, &UnreachableError{Who: w.http.who, Where: r.URL.Host, Err: err}
-	}
-	return health(answer)
 }
 
 func orNil(s string) *string {
@@ -303,26 +281,15 @@ func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer
 
 // Raw is what the API server itself answers to a GET of this path, and its clock.
 func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, time.Time, error) {
-	n.lock.Lock()
-	config, err := n.restConfig()
-	if err != nil {
-		n.lock.Unlock()
-		return nil, time.Time{}, err
-	}
-	c, err := n.apiServer()
-	n.lock.Unlock()
+	way, err := n.toKubernetes()
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	base, err := baseURL(config)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, way.url+path, nil)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	answer, err := named{c, "the Kubernetes API server"}.Do(r)
+	answer, err := way.http.Do(r)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -52,7 +52,7 @@ type Nemesis struct {
 	config     *rest.Config
 	kubernetes *http.Client
 	token      *accountToken
-	controller *controller
+	ways       map[place]way
 	forwards   []func()
 }
 
@@ -70,7 +70,7 @@ func New(o Options) (*Nemesis, error) {
 			return nil, err
 		}
 	}
-	return &Nemesis{options: o, kubeconfig: clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)}, nil
+	return &Nemesis{options: o, kubeconfig: clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides), ways: map[place]way{}}, nil
 }
 
 // UsageError is a fault of the command line.
@@ -139,35 +139,15 @@ func (n *Nemesis) Kubernetes() (dynamic.Interface, error) {
 
 // Controller is the controller's API.
 func (n *Nemesis) Controller(ctx context.Context) (*autoscaler.ClientWithResponses, error) {
-	n.lock.Lock()
-	defer n.lock.Unlock()
-	c, err := n.reachController(ctx)
+	way, err := n.toController(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.ClientWithResponses, nil
+	return autoscaler.NewClientWithResponses(way.url, autoscaler.WithHTTPClient(way.http))
 }
 
-// controller is the controller's API, and the way there.
-type controller struct {
-	*autoscaler.ClientWithResponses
-	way way
-}
-
-func (n *Nemesis) reachController(ctx context.Context) (*controller, error) {
-	if n.controller != nil {
-		return n.controller, nil
-	}
-	way, err := n.way(ctx, n.options.Controller, target{service: controllerService, port: controllerPort})
-	if err != nil {
-		return nil, err
-	}
-	client, err := autoscaler.NewClientWithResponses(way.url, autoscaler.WithHTTPClient(way.http))
-	if err != nil {
-		return nil, err
-	}
-	n.controller = &controller{client, way}
-	return n.controller, nil
+func (n *Nemesis) toController(ctx context.Context) (way, error) {
+	return n.way(ctx, n.options.Controller, target{service: controllerService, port: controllerPort})
 }
 
 // Autoscalers is where CustomAutoscalers are read and written: the API server, or the controller where its address
@@ -176,21 +156,11 @@ func (n *Nemesis) Autoscalers(ctx context.Context) (*autoscaler.ClientWithRespon
 	if n.options.Controller != "" {
 		return n.Controller(ctx)
 	}
-	n.lock.Lock()
-	defer n.lock.Unlock()
-	config, err := n.restConfig()
+	way, err := n.toKubernetes()
 	if err != nil {
 		return nil, err
 	}
-	client, err := n.apiServer()
-	if err != nil {
-		return nil, err
-	}
-	base, err := baseURL(config)
-	if err != nil {
-		return nil, err
-	}
-	return autoscaler.NewClientWithResponses(base, autoscaler.WithHTTPClient(named{client, "the Kubernetes API server"}))
+	return autoscaler.NewClientWithResponses(way.url, autoscaler.WithHTTPClient(way.http))
 }
 
 // Balancer is the admin API of one load balancer.
@@ -228,7 +198,10 @@ func (n *Nemesis) Balancers(ctx context.Context) (all []Balancer, whole bool, er
 	}
 	if len(names) == 0 {
 		one, err := n.Balancer(ctx)
-		return []Balancer{one}, false, err
+		if err != nil {
+			return nil, false, err
+		}
+		return []Balancer{one}, false, nil
 	}
 	for _, name := range names {
 		one, err := n.balancer(ctx, "", name)
@@ -241,8 +214,6 @@ func (n *Nemesis) Balancers(ctx context.Context) (all []Balancer, whole bool, er
 }
 
 func (n *Nemesis) balancer(ctx context.Context, address, pod string) (Balancer, error) {
-	n.lock.Lock()
-	defer n.lock.Unlock()
 	way, err := n.way(ctx, address, target{service: balancerService, pod: pod, port: balancerPort})
 	if err != nil {
 		return Balancer{}, err

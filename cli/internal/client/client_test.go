@@ -6,12 +6,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
@@ -287,6 +289,14 @@ func TestBalancers_EachByItsPodOrTheOneOfTheService(t *testing.T) {
 	if want := "/api/v1/namespaces/nemesis-system/pods/https:a:8081/proxy"; !strings.HasSuffix(all[0].way.url, want) {
 		t.Errorf("%s", all[0].way.url)
 	}
+	list = nil // nobody is ready, and so no port can be forwarded
+	f, err := New(Options{Kubeconfig: a.kubeconfig(t, `{"token":"own"}`), System: "nemesis-system", Forward: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, whole, err := f.Balancers(t.Context()); err == nil || whole || len(all) != 0 {
+		t.Errorf("%+v %v %v", all, whole, err)
+	}
 	forbidden = true
 	if all, whole, err = n.Balancers(t.Context()); err != nil || whole || len(all) != 1 || !strings.HasSuffix(all[0].way.url, "/services/https:load-balancer:8081/proxy") {
 		t.Errorf("%+v %v %v", all, whole, err)
@@ -343,5 +353,37 @@ func TestUnreachable_SaysWho(t *testing.T) {
 	n, _ := New(Options{Kubeconfig: config, System: "nemesis-system"})
 	if _, err := n.Settings(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestBalancers_OneConnectionForManyLooks(t *testing.T) {
+	var opened, asked atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"balancer":"lb","items":[]}`)
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	n, err := New(Options{Kubeconfig: filepath.Join(t.TempDir(), "none"), Balancers: []string{server.URL}, Token: "t", System: "nemesis-system"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // as --watch does
+		all, _, err := n.Balancers(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if _, err := all[0].Waiting(t.Context(), Name{}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked.Load() != 3 || opened.Load() != 1 {
+		t.Errorf("%d calls, on %d connections", asked.Load(), opened.Load())
 	}
 }

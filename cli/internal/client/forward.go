@@ -61,17 +61,26 @@ func (n *Nemesis) forward(ctx context.Context, to target) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- forwarder.ForwardPorts() }()
+	ended, failure := make(chan struct{}), error(nil)
+	go func() {
+		defer close(ended)
+		failure = forwarder.ForwardPorts()
+	}()
 	select {
 	case <-up:
-	case err := <-ended:
-		return "", &UnreachableError{Who: "a port of the pod " + pod, Where: n.options.System, Err: err}
+	case <-ended:
+		return "", &UnreachableError{Who: "a port of the pod " + pod, Where: n.options.System, Err: failure}
 	case <-ctx.Done():
 		close(stop)
 		return "", ctx.Err()
 	}
 	n.forwards = append(n.forwards, func() { close(stop) })
+	go func() {
+		<-ended // with the pod, say: the next call finds another way
+		n.lock.Lock()
+		defer n.lock.Unlock()
+		delete(n.ways, place{to: to})
+	}()
 	ports, err := forwarder.GetPorts()
 	if err != nil {
 		return "", err

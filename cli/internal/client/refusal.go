@@ -38,13 +38,13 @@ func (u *UnreachableError) Unwrap() error { return u.Err }
 func NoToken(err error) bool { return errors.Is(err, errNoToken) }
 
 // Forbidden tells whether the caller may not.
-func Forbidden(err error) bool { return status(err) == http.StatusForbidden }
+func Forbidden(err error) bool { return Status(err) == http.StatusForbidden }
 
 // NotFound tells whether there is no such thing.
-func NotFound(err error) bool { return status(err) == http.StatusNotFound }
+func NotFound(err error) bool { return Status(err) == http.StatusNotFound }
 
-// status is the status of an answer; 0: there was none.
-func status(err error) int {
+// Status is the status of the answer that an error is about; 0: none came.
+func Status(err error) int {
 	if refusal, ok := errors.AsType[*RefusalError](err); ok {
 		return refusal.Status
 	}
@@ -54,12 +54,9 @@ func status(err error) int {
 	return 0
 }
 
-// Status is the status of the answer that an error is about; 0: none came.
-func Status(err error) int { return status(err) }
-
 // Refused says of an answer of the API server what was asked for.
 func Refused(what string, err error) error {
-	if code := status(err); code != 0 {
+	if code := Status(err); code != 0 {
 		return &RefusalError{Status: code, Text: fmt.Sprintf("%s: %v", what, err)}
 	}
 	return &UnreachableError{Who: "the Kubernetes API server", Where: what, Err: err}

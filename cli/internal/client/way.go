@@ -42,8 +42,28 @@ type way struct {
 	http named
 }
 
-// way leads to an address that was given, or to the target by a forwarded port or the API server's proxy.
+// place is an address that was given or, without one, a target.
+type place struct {
+	address string
+	to      target
+}
+
+// way leads to an address that was given, or to the target by a forwarded port or the API server's proxy. It is found
+// once: who goes on looking (--watch) keeps one connection and one forwarded port.
 func (n *Nemesis) way(ctx context.Context, address string, to target) (way, error) {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	if known, ok := n.ways[place{address, to}]; ok {
+		return known, nil
+	}
+	found, err := n.find(ctx, address, to)
+	if err == nil {
+		n.ways[place{address, to}] = found
+	}
+	return found, err
+}
+
+func (n *Nemesis) find(ctx context.Context, address string, to target) (way, error) {
 	switch {
 	case address != "":
 		return n.straight(ctx, address, "", to)
@@ -232,17 +252,23 @@ type named struct {
 const refusalLimit = 256 << 10
 
 func (d named) Do(r *http.Request) (*http.Response, error) {
-	answer, err := d.client.Do(r)
-	if err == nil && answer.StatusCode < http.StatusBadRequest {
-		return answer, nil
+	answer, err := d.send(r)
+	if err != nil || answer.StatusCode < http.StatusBadRequest {
+		return answer, err
 	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, refusalLimit))
+	if err != nil {
+		return nil, &UnreachableError{Who: d.who, Where: r.URL.Host, Err: err}
+	}
+	return nil, refusalOf(answer.StatusCode, body)
+}
+
+// send returns every answer, also one that is a refusal.
+func (d named) send(r *http.Request) (*http.Response, error) {
+	answer, err := d.client.Do(r)
 	if err == nil {
-		defer answer.Body.Close()
-		body, err := io.ReadAll(io.LimitReader(answer.Body, refusalLimit))
-		if err != nil {
-			return nil, &UnreachableError{Who: d.who, Where: r.URL.Host, Err: err}
-		}
-		return nil, refusalOf(answer.StatusCode, body)
+		return answer, nil
 	}
 	var usage *UsageError
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
@@ -255,16 +281,21 @@ func (d named) Do(r *http.Request) (*http.Response, error) {
 	return nil, &UnreachableError{Who: d.who, Where: r.URL.Host, Err: err}
 }
 
-func (n *Nemesis) apiServer() (*http.Client, error) {
-	if n.kubernetes != nil {
-		return n.kubernetes, nil
-	}
+// toKubernetes is the way to the API server itself.
+func (n *Nemesis) toKubernetes() (way, error) {
+	n.lock.Lock()
+	defer n.lock.Unlock()
 	config, err := n.restConfig()
 	if err != nil {
-		return nil, err
+		return way{}, err
 	}
-	n.kubernetes, err = rest.HTTPClientFor(config)
-	return n.kubernetes, err
+	if n.kubernetes == nil {
+		if n.kubernetes, err = rest.HTTPClientFor(config); err != nil {
+			return way{}, err
+		}
+	}
+	base, err := baseURL(config)
+	return way{base, named{n.kubernetes, "the Kubernetes API server"}}, err
 }
 
 // baseURL is the API server's address, without a slash at its end.

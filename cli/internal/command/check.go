@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,10 +23,11 @@ exit code is 6 when there is a fault; warnings alone are none.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var found []check.Finding
 			err := t.show(cmd.Context(), func(ctx context.Context) (view, error) {
-				found = check.Look(t.facts(ctx))
-				for i := range found {
-					found[i].Do = strings.ReplaceAll(found[i].Do, "NAMESPACE", t.nemesis.System())
+				facts := t.facts(ctx)
+				if ctx.Err() != nil { // else all that was not seen any more would be faults
+					return view{}, ctx.Err()
 				}
+				found = check.Look(facts)
 				return view{found, func(w io.Writer) { t.findings(w, found) }}, nil
 			})
 			if err == nil && check.Worst(found) == check.Fault {

@@ -3,6 +3,7 @@ package command
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/cli/internal/check"
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -123,6 +125,18 @@ func TestCheck_AFaultIsTheExitCode(t *testing.T) {
 	}
 }
 
+func TestCheck_WhoStopsItIsToldOfNoFaults(t *testing.T) {
+	w := wellWorld(t)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	var out, errs strings.Builder
+	code := Main(stopped, []string{"nemesis", "check", "--controller", w.controller.URL, "--token", "t", "--kubeconfig", cluster(t, wellCluster(t))},
+		Streams{Out: &out, Err: &errs, Env: func(string) string { return "" }, Now: func() time.Time { return now }})
+	if code != failed || out.Len() > 0 || errs.Len() > 0 {
+		t.Errorf("exit code %d, %s%s", code, out.String(), errs.String())
+	}
+}
+
 func TestTag(t *testing.T) {
 	for image, want := range map[string]string{"nemesis/lb:dev": "dev", "r:5000/lb": "", "r:5000/lb:1@sha256:ab": "1", "lb@sha256:ab": "", "": ""} {
 		if got := tag(image); got != want {
@@ -133,13 +147,18 @@ func TestTag(t *testing.T) {
 
 func TestSupport_WithoutSecrets(t *testing.T) {
 	w := wellWorld(t)
-	file, config := filepath.Join(t.TempDir(), "s.tar.gz"), cluster(t, wellCluster(t))
+	answers := wellCluster(t)
+	answers[systemPath+"/pods"] = strings.ReplaceAll(answers[systemPath+"/pods"], `"autoscaler-controller"`, `"other"`)
+	file, config := filepath.Join(t.TempDir(), "s.tar.gz"), cluster(t, answers)
 	w.run(t, "support", "--file", file, "--kubeconfig", config).ok(t)
 	w.run(t, "support", "--file", file, "--kubeconfig", config).fails(t, misused, "file exists")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
 	parts := unpack(t, file)
+	if text := parts["nemesis-support/check.json"]; !strings.Contains(text, "nemesis-system get deployment") || strings.Contains(text, "NAMESPACE") {
+		t.Errorf("what to do is said of another namespace: %s", text)
+	}
 	for name, has := range map[string]string{
 		"check.json": `"level": "ok"`, "applications.json": "search", "customautoscalers.json": "cart", "balancers.json": "lb-2", "logs/load-balancer-1.txt": "started, Bearer [removed]",
 		"pods.json": "DB_PASSWORD", "version.txt": "nemesis dev", "errors.txt": "events.json: the Kubernetes API server says: you may not", "settings.json": "{}",

@@ -26,7 +26,7 @@ func (t *tool) completeNames(cmd *cobra.Command, args []string, begun string) ([
 	for _, a := range all {
 		name := a.Deployment
 		if qualified {
-			name = client.Name{Namespace: a.Namespace, Name: a.Deployment}.String()
+			name = client.Of(a).String()
 		}
 		if strings.HasPrefix(name, begun) {
 			names = append(names, cobra.CompletionWithDesc(name, string(a.State)))

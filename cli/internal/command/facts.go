@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -24,8 +25,7 @@ const answerLimit = 32 << 20
 
 // facts gathers what check looks at. What cannot be seen is a fact too.
 func (t *tool) facts(ctx context.Context) check.Facts {
-	f := check.Facts{Now: t.Now()}
-	system := "/api/v1/namespaces/" + t.nemesis.System()
+	f := check.Facts{Now: t.Now(), System: t.nemesis.System()}
 	before := t.Now()
 	_, at, err := t.nemesis.Raw(ctx, "/apis/autoscaler-group.autoscaler/v1alpha1", answerLimit)
 	f.Resource = err
@@ -35,22 +35,27 @@ func (t *tool) facts(ctx context.Context) check.Facts {
 	health, err := t.nemesis.Health(ctx)
 	f.Controller = serviceOf(health, err)
 	t.balancerFacts(ctx, &f)
-	f.Pods, f.PodsErr = t.podFacts(ctx, system)
+	f.Pods, f.PodsErr = t.podFacts(ctx)
 	f.Leases, f.LeasesErr = t.leaseFacts(ctx)
-	f.Authority, f.AuthorityErr = t.authorityFacts(ctx, system)
+	f.Authority, f.AuthorityErr = t.authorityFacts(ctx)
 	var policies struct{ Items []json.RawMessage }
-	f.PoliciesErr = t.read(ctx, "/apis/networking.k8s.io/v1/namespaces/"+t.nemesis.System()+"/networkpolicies", &policies)
+	f.PoliciesErr = t.read(ctx, t.ofSystem("/apis/networking.k8s.io/v1", "networkpolicies"), &policies)
 	f.Policies = len(policies.Items)
 	apps, err := t.nemesis.Applications(ctx, "", "")
 	f.ApplicationsErr = err
 	for _, a := range apps {
-		one := check.Application{Name: a.Namespace + "/" + a.Deployment, Troubles: troubles(a)}
+		one := check.Application{Name: client.Of(a).String(), Troubles: troubles(a)}
 		for _, b := range a.Traffic.Balancers {
 			one.Reports = append(one.Reports, check.Report{Balancer: b.Name, Age: time.Duration(b.AgeSeconds * float64(time.Second))})
 		}
 		f.Applications = append(f.Applications, one)
 	}
 	return f
+}
+
+// ofSystem is the path of something in the namespace where Nemesis runs.
+func (t *tool) ofSystem(api, what string) string {
+	return api + "/namespaces/" + t.nemesis.System() + "/" + what
 }
 
 // read reads an object of the API server.
@@ -79,7 +84,7 @@ func (t *tool) balancerFacts(ctx context.Context, f *check.Facts) {
 		one := check.Balancer{Service: serviceOf(health, err), Name: b.Name}
 		state, err := b.State(ctx, client.Name{})
 		if one.StateErr = err; err == nil {
-			one.Name, one.Connected, one.LastError, one.Draining = orElse(b.Name, state.Balancer), state.Controller.Connected, value(state.Controller.LastError), value(state.Draining)
+			one.Name, one.Connected, one.LastError, one.Draining = cmp.Or(b.Name, state.Balancer), state.Controller.Connected, value(state.Controller.LastError), value(state.Draining)
 			one.Age = time.Duration(value(state.Controller.AgeSeconds) * float64(time.Second))
 			one.Settings = fmt.Sprintf("policy %s, max_connections %d, timeout_seconds %d", value(state.Settings.Policy), value(state.Settings.MaxConnections), value(state.Settings.TimeoutSeconds))
 			if state.Log != nil {
@@ -97,9 +102,9 @@ func (t *tool) balancerFacts(ctx context.Context, f *check.Facts) {
 	}
 }
 
-func (t *tool) podFacts(ctx context.Context, system string) ([]check.Pod, error) {
+func (t *tool) podFacts(ctx context.Context) ([]check.Pod, error) {
 	var list corev1.PodList
-	if err := t.read(ctx, system+"/pods?labelSelector=app.kubernetes.io%2Fpart-of%3Dnemesis", &list); err != nil {
+	if err := t.read(ctx, t.ofSystem("/api/v1", "pods?labelSelector=app.kubernetes.io%2Fpart-of%3Dnemesis"), &list); err != nil {
 		return nil, err
 	}
 	var all []check.Pod
@@ -136,7 +141,7 @@ const leaderLease = "autoscaler-controller"
 
 func (t *tool) leaseFacts(ctx context.Context) ([]check.Lease, error) {
 	var list coordinationv1.LeaseList
-	if err := t.read(ctx, "/apis/coordination.k8s.io/v1/namespaces/"+t.nemesis.System()+"/leases", &list); err != nil {
+	if err := t.read(ctx, t.ofSystem("/apis/coordination.k8s.io/v1", "leases"), &list); err != nil {
 		return nil, err
 	}
 	var one, shards []check.Lease
@@ -158,9 +163,9 @@ func (t *tool) leaseFacts(ctx context.Context) ([]check.Lease, error) {
 	return one, nil
 }
 
-func (t *tool) authorityFacts(ctx context.Context, system string) ([]check.Certificate, error) {
+func (t *tool) authorityFacts(ctx context.Context) ([]check.Certificate, error) {
 	var published corev1.ConfigMap
-	if err := t.read(ctx, system+"/configmaps/nemesis-ca", &published); err != nil {
+	if err := t.read(ctx, t.ofSystem("/api/v1", "configmaps/nemesis-ca"), &published); err != nil {
 		return nil, err
 	}
 	var all []check.Certificate

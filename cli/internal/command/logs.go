@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -61,11 +62,8 @@ type logQuery struct {
 }
 
 func (q *logQuery) read(ctx context.Context, t *tool, args []string) error {
-	if q.tail < 1 || q.tail > 1000 {
-		return &client.UsageError{Message: fmt.Sprintf("--tail %d is not allowed: from 1 to 1000", q.tail)}
-	}
-	if t.every < 100*time.Millisecond {
-		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
+	if err := errors.Join(within("--tail", q.tail, 1000), t.paced()); err != nil {
+		return err
 	}
 	p := &q.params
 	p.Namespace, p.Limit = some(t.namespace()), &q.tail
@@ -103,19 +101,23 @@ func some(s string) *string {
 	return &s
 }
 
-// The bounds of following: pages that are read at a time, and records that are remembered.
+// The bounds of following: pages that are read at a time, the least that is on one, and records that are remembered.
 const (
 	followPages  = 10
+	followPage   = 100
 	followMemory = 20_000
 )
 
 // logs shows the newest records of all load balancers, and goes on where that was asked for.
 func (t *tool) logs(ctx context.Context, q logQuery) error {
+	if q.follow { // what is shown of the past says nothing of what comes
+		q.params.Limit = new(max(q.tail, followPage))
+	}
 	p := t.progress("asking the load balancers")
 	balancers, whole, err := t.nemesis.Balancers(ctx)
 	var entries []loadbalancer.ProxyLog
 	if err == nil {
-		entries, err = newest(ctx, balancers, q.params, nil, 1)
+		entries, err = newest(ctx, balancers, q.params, &remembered{}, 1)
 	}
 	p.end()
 	if err != nil {
@@ -124,7 +126,8 @@ func (t *tool) logs(ctx context.Context, q logQuery) error {
 	if !whole && t.output != "json" && t.output != "yaml" {
 		fmt.Fprintln(t.Err, t.paint(show.Faint, "One load balancer is asked: you may not see how many there are. Without an Elasticsearch others have more."))
 	}
-	entries = entries[max(len(entries)-q.tail, 0):]
+	older := entries[:max(len(entries)-q.tail, 0)]
+	entries = entries[len(older):]
 	if len(entries) == 0 && !q.follow && t.output == "" {
 		fmt.Fprintln(t.Out, "No such requests are in the log.")
 		return nil
@@ -135,18 +138,30 @@ func (t *tool) logs(ctx context.Context, q logQuery) error {
 		}
 		return t.print(view{entries, func(w io.Writer) { t.entries(w, entries) }})
 	}
-	return t.follow(ctx, balancers, q.params, entries)
+	var seen remembered
+	for _, e := range older { // they are not shown later either
+		seen.add(e.Id)
+	}
+	return t.follow(ctx, balancers, q.params, entries, &seen)
 }
 
-// follow shows what comes.
-func (t *tool) follow(ctx context.Context, balancers []client.Balancer, p loadbalancer.ListProxyLogsParams, entries []loadbalancer.ProxyLog) error {
-	seen := map[string]bool{}
+// remembered are the ids of the last records, at least half of followMemory and at most all of it.
+type remembered struct{ newer, older map[string]bool }
+
+func (r *remembered) has(id string) bool { return r.newer[id] || r.older[id] }
+
+func (r *remembered) add(id string) {
+	if r.newer == nil || len(r.newer) == followMemory/2 {
+		r.newer, r.older = map[string]bool{}, r.newer
+	}
+	r.newer[id] = true
+}
+
+// follow shows entries, and what comes that was not seen.
+func (t *tool) follow(ctx context.Context, balancers []client.Balancer, p loadbalancer.ListProxyLogsParams, entries []loadbalancer.ProxyLog, seen *remembered) error {
 	for {
-		if len(seen) > followMemory {
-			seen = map[string]bool{}
-		}
 		for _, e := range entries {
-			seen[e.Id] = true
+			seen.add(e.Id)
 			if err := t.entry(e); err != nil {
 				return err
 			}
@@ -156,11 +171,12 @@ func (t *tool) follow(ctx context.Context, balancers []client.Balancer, p loadba
 			return nil
 		case <-time.After(t.every):
 		}
-		known := seen
 		var err error
-		if entries, err = newest(ctx, balancers, p, known, followPages); err != nil && !passing(err) {
+		switch entries, err = newest(ctx, balancers, p, seen, followPages); {
+		case err == nil, ctx.Err() != nil: // the next thing ends it
+		case !passing(err):
 			return err
-		} else if err != nil && ctx.Err() == nil {
+		default:
 			fmt.Fprintln(t.Err, t.paint(show.Bad, "nemesis:"), err)
 		}
 	}
@@ -168,7 +184,7 @@ func (t *tool) follow(ctx context.Context, balancers []client.Balancer, p loadba
 
 // newest are the newest records of all load balancers that are not known yet, each once, the newest last: of each so
 // many pages, or until one comes up that is known.
-func newest(ctx context.Context, balancers []client.Balancer, p loadbalancer.ListProxyLogsParams, known map[string]bool, pages int) ([]loadbalancer.ProxyLog, error) {
+func newest(ctx context.Context, balancers []client.Balancer, p loadbalancer.ListProxyLogsParams, known *remembered, pages int) ([]loadbalancer.ProxyLog, error) {
 	var all []loadbalancer.ProxyLog
 	taken := map[string]bool{}
 	for _, b := range balancers {
@@ -180,14 +196,14 @@ func newest(ctx context.Context, balancers []client.Balancer, p loadbalancer.Lis
 			}
 			met := false
 			for _, e := range page.Items {
-				if known[e.Id] {
+				if known.has(e.Id) {
 					met = true
 				} else if !taken[e.Id] {
 					taken[e.Id] = true
 					all = append(all, e)
 				}
 			}
-			if p.After = page.Next; met || page.Next == nil || known != nil && len(known) == 0 {
+			if p.After = page.Next; met || page.Next == nil {
 				break
 			}
 		}

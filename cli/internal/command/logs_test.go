@@ -94,3 +94,48 @@ func TestLogs_FollowShowsEachOnce(t *testing.T) {
 		last = at
 	}
 }
+
+// following runs logs --follow until the last load balancer was looked at so many times.
+func following(t *testing.T, w *world, times int, args ...string) ran {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	w.balancers[len(w.balancers)-1].looked = func(n int) {
+		if n == times {
+			stop()
+		}
+	}
+	line := []string{"nemesis", "--controller", w.controller.URL, "--token", "t", "logs", "-A", "--follow", "--interval", "100ms"}
+	for _, b := range w.balancers {
+		line = append(line, "--balancer", b.server.URL)
+	}
+	var out, errs strings.Builder
+	code := Main(ctx, append(line, args...), Streams{Out: &out, Err: &errs, Env: func(string) string { return "" }, Now: func() time.Time { return now }})
+	return ran{out.String(), errs.String(), code}
+}
+
+func TestLogs_FollowLeavesAloneWhatWasTooOldToBeShown(t *testing.T) {
+	w := newWorld(t)
+	w.balancer(t, entry("four", time.Second, 200), entry("two", 3*time.Second, 200))
+	b := w.balancer(t, entry("three", 2*time.Second, 200), entry("one", 4*time.Second, 200))
+	text := following(t, w, 4, "--tail", "2").ok(t)
+	if strings.Count(text, "\n") != 2 || strings.Index(text, "/cart/three") > strings.Index(text, "/cart/four") {
+		t.Errorf("%s", text)
+	}
+	if limit := *b.asked[1].Limit; limit != followPage {
+		t.Errorf("%d records are read at a time, however many come", limit)
+	}
+}
+
+func TestRemembered_TheLastOnesHoweverMany(t *testing.T) {
+	var m remembered
+	name := func(i int) string { return fmt.Sprint("record-", i) }
+	for i := range 10 * followMemory {
+		m.add(name(i))
+		if back := max(i-followMemory/2, 0); !m.has(name(i)) || !m.has(name(back)) || m.has(name(i+1)) {
+			t.Fatalf("after %d: %v %v %v", i, m.has(name(i)), m.has(name(back)), m.has(name(i+1)))
+		}
+		if n := len(m.newer) + len(m.older); n > followMemory {
+			t.Fatalf("%d are remembered", n)
+		}
+	}
+}

@@ -2,6 +2,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -115,7 +116,7 @@ func (t *tool) flags(root *cobra.Command) {
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file`; left out, as kubectl finds it")
 	f.StringVar(&o.Context, "context", "", "`name` of the kubeconfig's context")
 	f.StringVarP(&o.Namespace, "namespace", "n", "", "`namespace` of the applications; left out, the context's")
-	f.StringVar(&o.System, "system-namespace", orElse(t.Env("NEMESIS_SYSTEM_NAMESPACE"), "nemesis-system"), "`namespace` where Nemesis runs (NEMESIS_SYSTEM_NAMESPACE)")
+	f.StringVar(&o.System, "system-namespace", cmp.Or(t.Env("NEMESIS_SYSTEM_NAMESPACE"), "nemesis-system"), "`namespace` where Nemesis runs (NEMESIS_SYSTEM_NAMESPACE)")
 	f.StringVar(&o.Controller, "controller", t.Env("NEMESIS_CONTROLLER"), "`address` of the controller, as https://HOST:8080, past the API server (NEMESIS_CONTROLLER)")
 	f.StringSliceVar(&o.Balancers, "balancer", listed(t.Env("NEMESIS_BALANCER")), "`addresses` of the load balancers' admin ports, as https://HOST:8081 (NEMESIS_BALANCER)")
 	f.StringVar(&o.CA, "ca", t.Env("NEMESIS_CA"), "`file` of the authority by which these are verified; left out, the ConfigMap nemesis-ca (NEMESIS_CA)")

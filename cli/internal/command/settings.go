@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,7 +108,7 @@ func fields(s common.BalancerSettings) map[string]any {
 
 func (t *tool) settingsTable(w io.Writer, before, now map[string]any) {
 	table := show.Table{Heads: []string{"SETTING", "VALUE"}}
-	for _, name := range slices.Sorted(maps.Keys(now)) {
+	for _, name := range sortedKeys(now) {
 		text := fmt.Sprint(now[name])
 		if was, ok := before[name]; ok && fmt.Sprint(was) != text {
 			text = fmt.Sprintf("%v → %s", was, text)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nemesis-scaling/nemesis/cli/internal/client"
 	"github.com/nemesis-scaling/nemesis/cli/internal/show"
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
@@ -108,7 +109,7 @@ func tone(s autoscaler.ApplicationState) show.Tone {
 func (t *tool) fleet(w io.Writer, all []autoscaler.Application) {
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No applications in %s. A CustomAutoscaler makes a Deployment one; `nemesis adopt` writes it from what scales it today.\n",
-			orElse(t.namespace(), "the namespaces that you may see"))
+			cmp.Or(t.namespace(), "the namespaces that you may see"))
 		return
 	}
 	table := show.Table{Heads: []string{"APPLICATION", "STATE", "PODS", "IN FLIGHT", "WAITING", "SLEEPS IN", "ATTENTION OR LAST DECISION"}}
@@ -133,7 +134,7 @@ func (t *tool) fleet(w io.Writer, all []autoscaler.Application) {
 		}
 		if t.wide() {
 			cells = append(cells, show.Cell{Text: string(mode(a))}, show.Cell{Text: fmt.Sprintf("%d-%d", a.MinReplicas, a.MaxReplicas)},
-				show.Cell{Text: seconds(a.ExpectedStartSeconds)}, show.Cell{Text: show.Ago(a.LastActivityTime, t.Now())}, show.Cell{Text: a.Autoscaler})
+				show.Cell{Text: ifKnown(a.ExpectedStartSeconds, show.Seconds)}, show.Cell{Text: show.Ago(a.LastActivityTime, t.Now())}, show.Cell{Text: a.Autoscaler})
 		}
 		table.Cells(append(cells, last)...)
 	}
@@ -155,7 +156,7 @@ func summary(all []autoscaler.Application) string {
 	parts := []string{show.Count(len(all), "application", "applications")}
 	for _, s := range []autoscaler.ApplicationState{autoscaler.ApplicationStateAwake, autoscaler.ApplicationStateWaking, autoscaler.ApplicationStateFallingAsleep, autoscaler.ApplicationStateAsleep, autoscaler.ApplicationStateUnknown} {
 		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], strings.ToLower(string(s))))
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], stateInWords(s)))
 		}
 	}
 	parts = append(parts, show.Count(pods, "pod", "pods"))
@@ -174,10 +175,10 @@ func (t *tool) lastWord(a autoscaler.Application) string {
 }
 
 func sleepsIn(a autoscaler.Application) string {
-	if a.SleepsInSeconds == nil || a.State == autoscaler.ApplicationStateAsleep {
+	if a.State == autoscaler.ApplicationStateAsleep {
 		return ""
 	}
-	return show.Seconds(*a.SleepsInSeconds)
+	return ifKnown(a.SleepsInSeconds, show.Seconds)
 }
 
 func mode(a autoscaler.Application) autoscaler.ScalingMode {
@@ -187,17 +188,10 @@ func mode(a autoscaler.Application) autoscaler.ScalingMode {
 	return *a.Mode
 }
 
-func seconds(s *float64) string {
-	if s == nil {
-		return ""
-	}
-	return show.Seconds(*s)
-}
-
 // describe is all that is known of one application.
 func (t *tool) describe(w io.Writer, a autoscaler.Application) {
 	p := t.palette()
-	fmt.Fprintf(w, "%s  %s\n", p.Paint(show.Strong, a.Namespace+"/"+a.Deployment), p.Paint(tone(a.State), string(a.State)))
+	fmt.Fprintf(w, "%s  %s\n", p.Paint(show.Strong, client.Of(a).String()), p.Paint(tone(a.State), string(a.State)))
 	line := func(name, text string) {
 		if text != "" {
 			fmt.Fprintf(w, "  %-14s %s\n", name, show.Line(text))
@@ -209,7 +203,7 @@ func (t *tool) describe(w io.Writer, a autoscaler.Application) {
 	}
 	line("pods", fmt.Sprintf("%d ready of %d, between %d and %d", a.ReadyReplicas, a.Replicas, a.MinReplicas, a.MaxReplicas))
 	line("sleeps", sleepText(a))
-	line("starts in", seconds(a.ExpectedStartSeconds))
+	line("starts in", ifKnown(a.ExpectedStartSeconds, show.Seconds))
 	line("last traffic", ago(a.LastActivityTime, t.Now()))
 	line("traffic", traffic(a.Traffic))
 	for _, m := range value(a.Metrics) {
@@ -295,8 +289,5 @@ func (t *tool) podsOf(w io.Writer, a autoscaler.Application) {
 }
 
 func amount(v *float64, unit string) string {
-	if v == nil {
-		return ""
-	}
-	return show.Number(*v) + " " + unit
+	return ifKnown(v, func(v float64) string { return show.Number(v) + " " + unit })
 }

@@ -146,26 +146,25 @@ func (t *tool) ownParts() []part {
 
 // clusterParts are what the API server says of the namespace of Nemesis, and of the CustomAutoscalers.
 func (t *tool) clusterParts(ctx context.Context) []part {
-	system := "/namespaces/" + t.nemesis.System() + "/"
 	paths := map[string]string{
 		"customautoscalers.json": "/apis/autoscaler-group.autoscaler/v1alpha1/customautoscalers?limit=1000",
-		"deployments.json":       "/apis/apps/v1" + system + "deployments",
-		"pods.json":              "/api/v1" + system + "pods",
-		"events.json":            "/api/v1" + system + "events?limit=1000",
-		"leases.json":            "/apis/coordination.k8s.io/v1" + system + "leases",
-		"networkpolicies.json":   "/apis/networking.k8s.io/v1" + system + "networkpolicies",
+		"deployments.json":       t.ofSystem("/apis/apps/v1", "deployments"),
+		"pods.json":              t.ofSystem("/api/v1", "pods"),
+		"events.json":            t.ofSystem("/api/v1", "events?limit=1000"),
+		"leases.json":            t.ofSystem("/apis/coordination.k8s.io/v1", "leases"),
+		"networkpolicies.json":   t.ofSystem("/apis/networking.k8s.io/v1", "networkpolicies"),
 		"kubernetes.json":        "/version",
 	}
 	var all []part
 	for _, name := range sortedKeys(paths) {
 		all = append(all, t.rawPart(name, paths[name]))
 	}
-	pods, err := t.podFacts(ctx, "/api/v1/namespaces/"+t.nemesis.System())
+	pods, err := t.podFacts(ctx)
 	if err != nil {
 		return all // errors.txt has it, of pods.json
 	}
 	for _, p := range pods {
-		all = append(all, t.rawPart("logs/"+p.Name+".txt", fmt.Sprintf("/api/v1%spods/%s/log?tailLines=%d&limitBytes=%d", system, p.Name, logLines, partLimit)))
+		all = append(all, t.rawPart("logs/"+p.Name+".txt", t.ofSystem("/api/v1", fmt.Sprintf("pods/%s/log?tailLines=%d&limitBytes=%d", p.Name, logLines, partLimit))))
 	}
 	return all
 }

@@ -50,8 +50,10 @@ func (t *tool) begin(cmd *cobra.Command) error {
 	if !slices.Contains([]string{"", "json", "yaml", "wide"}, t.output) {
 		return &client.UsageError{Message: fmt.Sprintf("--output %s is not allowed: json, yaml or wide", t.output)}
 	}
-	if t.watch && t.every < 100*time.Millisecond {
-		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
+	if t.watch {
+		if err := t.paced(); err != nil {
+			return err
+		}
 	}
 	if t.options.Token == "" && !cmd.Flags().Changed("token") && t.options.ServiceAccount == "" {
 		t.options.Token = t.Env("NEMESIS_TOKEN") // never a default, which the help would print
@@ -61,14 +63,33 @@ func (t *tool) begin(cmd *cobra.Command) error {
 	return err
 }
 
-// palette has colours for a terminal alone, and not where somebody does not want them (no-color.org).
-func (t *tool) palette() show.Palette {
-	return show.Palette(t.OutTerminal && t.Env("NO_COLOR") == "" && t.Env("TERM") != "dumb")
+// paced refuses to look all the time.
+func (t *tool) paced() error {
+	const least = 100 * time.Millisecond
+	if t.every < least {
+		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least %s", t.every, least)}
+	}
+	return nil
 }
+
+// within refuses a number that is not from 1 to most.
+func within(flag string, n, most int) error {
+	if n < 1 || n > most {
+		return &client.UsageError{Message: fmt.Sprintf("%s %d is not allowed: from 1 to %d", flag, n, most)}
+	}
+	return nil
+}
+
+// coloured has colours for a terminal alone, and not where somebody does not want them (no-color.org).
+func (t *tool) coloured(terminal bool) show.Palette {
+	return show.Palette(terminal && t.Env("NO_COLOR") == "" && t.Env("TERM") != "dumb")
+}
+
+func (t *tool) palette() show.Palette { return t.coloured(t.OutTerminal) }
 
 // paint is for what is written beside the answer.
 func (t *tool) paint(tone show.Tone, text string) string {
-	return show.Palette(t.ErrTerminal && t.Env("NO_COLOR") == "" && t.Env("TERM") != "dumb").Paint(tone, text)
+	return t.coloured(t.ErrTerminal).Paint(tone, text)
 }
 
 // wide tells whether more is asked for than fits most screens.
@@ -100,7 +121,8 @@ func (t *tool) render(v view, oneLine bool) ([]byte, error) {
 		if !oneLine {
 			e.SetIndent("", "  ")
 		}
-		return flushed(&b, e.Encode(v.value))
+		err := e.Encode(v.value)
+		return b.Bytes(), err
 	case "yaml":
 		text, err := yaml.Marshal(v.value)
 		if oneLine {
@@ -114,12 +136,12 @@ func (t *tool) render(v view, oneLine bool) ([]byte, error) {
 	}
 }
 
-func flushed(b *bytes.Buffer, err error) ([]byte, error) { return b.Bytes(), err }
-
 // show asks and shows, once or, with --watch, again and again until somebody has seen enough: on a terminal in place,
 // elsewhere the lines that are new; as JSON and YAML each answer that is another one.
 func (t *tool) show(ctx context.Context, ask func(context.Context) (view, error)) error {
-	v, err := t.patiently(ctx, "asking", ask)
+	p := t.progress("asking")
+	v, err := ask(ctx)
+	p.end()
 	if err != nil {
 		return err
 	}
@@ -190,13 +212,6 @@ func (w *watching) fresh(text []byte) []byte {
 	return fresh
 }
 
-// patiently asks, and says for what it waits when that takes longer than a second.
-func (t *tool) patiently(ctx context.Context, what string, ask func(context.Context) (view, error)) (view, error) {
-	p := t.progress(what)
-	defer p.end()
-	return ask(ctx)
-}
-
 // watchFlags are those of verbs that can go on.
 func (t *tool) watchFlags(c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVarP(&t.watch, "watch", "w", false, "go on, and show what changes")
@@ -218,13 +233,6 @@ func (t *tool) namespace() string {
 	return t.nemesis.Namespace()
 }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 func listed(s string) []string {
 	if s == "" {
 		return nil
@@ -239,6 +247,14 @@ func value[T any](p *T) T {
 		return none
 	}
 	return *p
+}
+
+// ifKnown is a number in words, or nothing.
+func ifKnown(n *float64, words func(float64) string) string {
+	if n == nil {
+		return ""
+	}
+	return words(*n)
 }
 
 // sortedKeys are the keys of a map in their order.

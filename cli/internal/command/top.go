@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nemesis-scaling/nemesis/cli/internal/client"
 	"github.com/nemesis-scaling/nemesis/cli/internal/show"
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
@@ -63,26 +64,24 @@ type busy struct {
 }
 
 // rates knows how many requests each application had when it was looked at last.
-type rates map[string]struct {
-	requests int64
+type rates struct {
+	requests map[client.Name]int64
 	at       time.Time
 }
 
 // rows are the applications, the busiest first.
-func (r rates) rows(all []autoscaler.Application, now time.Time) []busy {
+func (r *rates) rows(all []autoscaler.Application, now time.Time) []busy {
+	requests := make(map[client.Name]int64, len(all)) // of those that are there: others are forgotten
 	rows := make([]busy, 0, len(all))
 	for _, a := range all {
 		b := busy{
 			Namespace: a.Namespace, Deployment: a.Deployment, State: string(a.State), Ready: a.ReadyReplicas, Replicas: a.Replicas,
 			InFlight: a.Traffic.InFlight, Streaming: a.Traffic.Streaming, Waiting: a.Traffic.Waiting, tone: tone(a.State),
 		}
-		key := a.Namespace + "/" + a.Deployment
-		if before, ok := r[key]; ok && now.After(before.at) && a.Traffic.Requests >= before.requests {
-			b.PerSecond = new(float64(a.Traffic.Requests-before.requests) / now.Sub(before.at).Seconds())
+		requests[client.Of(a)] = a.Traffic.Requests
+		if before, ok := r.requests[client.Of(a)]; ok && now.After(r.at) && a.Traffic.Requests >= before {
+			b.PerSecond = new(float64(a.Traffic.Requests-before) / now.Sub(r.at).Seconds())
 		}
-		before := r[key]
-		before.requests, before.at = a.Traffic.Requests, now
-		r[key] = before
 		if l := a.Traffic.LatencyMs; l != nil {
 			b.P50, b.P95 = &l.P50, &l.P95
 		}
@@ -96,6 +95,7 @@ func (r rates) rows(all []autoscaler.Application, now time.Time) []busy {
 		}
 		rows = append(rows, b)
 	}
+	r.requests, r.at = requests, now
 	slices.SortStableFunc(rows, func(a, b busy) int {
 		return cmp.Or(cmp.Compare(b.Waiting+b.InFlight, a.Waiting+a.InFlight), cmp.Compare(value(b.PerSecond), value(a.PerSecond)), cmp.Compare(b.Ready, a.Ready))
 	})
@@ -118,7 +118,7 @@ func (t *tool) top(w io.Writer, rows []busy) {
 		}
 		table.Cells(show.Cell{Text: name, Tone: show.Strong}, show.Cell{Text: b.State, Tone: b.tone}, show.Cell{Text: fmt.Sprintf("%d/%d", b.Ready, b.Replicas)},
 			show.Cell{Text: fmt.Sprint(b.InFlight)}, show.Cell{Text: fmt.Sprint(b.Streaming)}, show.Cell{Text: fmt.Sprint(b.Waiting), Tone: waits},
-			show.Cell{Text: amountOf(b.PerSecond)}, show.Cell{Text: milliseconds(b.P50)}, show.Cell{Text: milliseconds(b.P95)},
+			show.Cell{Text: ifKnown(b.PerSecond, show.Number)}, show.Cell{Text: ifKnown(b.P50, show.Milliseconds)}, show.Cell{Text: ifKnown(b.P95, show.Milliseconds)},
 			show.Cell{Text: amount(b.CPU, "m")}, show.Cell{Text: amount(b.Memory, "MiB")})
 	}
 	line := fmt.Sprintf("%s on %s: %d in flight, %d waiting", show.Count(len(rows), "application", "applications"), show.Count(int(pods), "pod", "pods"), flight, waiting)
@@ -127,18 +127,4 @@ func (t *tool) top(w io.Writer, rows []busy) {
 	}
 	fmt.Fprintln(w, t.palette().Paint(show.Faint, line))
 	table.Write(w, t.palette())
-}
-
-func amountOf(v *float64) string {
-	if v == nil {
-		return ""
-	}
-	return show.Number(*v)
-}
-
-func milliseconds(ms *float64) string {
-	if ms == nil {
-		return ""
-	}
-	return show.Milliseconds(*ms)
 }

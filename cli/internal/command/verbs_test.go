@@ -139,6 +139,9 @@ func TestWhy(t *testing.T) {
 	golden(t, "why-not.txt", w.run(t, "why", "cart", "--not").ok(t))
 	for at, id := range map[string]string{"0s": "17", "30m": "16", "2h": "16", "2h30m": "15", "2026-01-02T00:04:05Z": "15", "5h": ""} {
 		got := w.run(t, "why", "cart", "--at", at).ok(t)
+		if w.limit != 500 {
+			t.Errorf("%d decisions are asked for at a time", w.limit)
+		}
 		if id == "" && !strings.Contains(got, "remembers no decision") || id != "" && (!strings.Contains(got, "decision 01-cart-"+id) || strings.Count(got, "decision 01-") != 1) {
 			t.Errorf("at %s: %s", at, got)
 		}
@@ -201,6 +204,9 @@ func TestTop(t *testing.T) {
 	w.apps[1].Traffic.Requests = 5 // a load balancer is new
 	if rows = seen.rows(w.apps, now.Add(4*time.Second)); rows[0].PerSecond != nil {
 		t.Errorf("%+v", rows)
+	}
+	if seen.rows(w.apps[:1], now.Add(6*time.Second)); len(seen.requests) != 1 {
+		t.Errorf("of what has gone is remembered: %v", seen.requests)
 	}
 }
 

@@ -28,8 +28,8 @@ command say how many wait and no more.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if limit < 1 || limit > 100 {
-				return &client.UsageError{Message: fmt.Sprintf("--limit %d is not allowed: from 1 to 100", limit)}
+			if err := within("--limit", limit, 100); err != nil {
+				return err
 			}
 			of := client.Name{Namespace: t.namespace()}
 			if len(args) == 1 {
@@ -98,7 +98,8 @@ func (t *tool) waiters(w io.Writer, lists []loadbalancer.WaitingList, whole bool
 			count += room.Waiting
 			name := room.Namespace + "/" + room.Deployment
 			of[name] += room.Waiting
-			rooms[name] = strings.Trim(what(room)+"; "+value(room.Why), "; ")
+			_, since := awaited(room)
+			rooms[name] = strings.Trim(since+"; "+value(room.Why), "; ")
 			for _, r := range room.Requests {
 				all = append(all, waiter{r, room, list.Balancer, list.At})
 			}
@@ -128,12 +129,13 @@ func (t *tool) waitersTable(w io.Writer, all []waiter) {
 		table.Heads = append(table.Heads, "HOLDS", "TRIES", "TRACE", "LOAD BALANCER")
 	}
 	for _, x := range all {
+		what, _ := awaited(x.room)
 		left := show.Cell{Text: show.Duration(x.Deadline.Sub(x.at))}
 		if x.Deadline.Sub(x.at) < 5*time.Second {
 			left.Tone = show.Bad
 		}
 		cells := []show.Cell{
-			{Text: x.room.Namespace + "/" + x.room.Deployment, Tone: show.Strong}, {Text: show.Duration(x.at.Sub(x.ArrivedAt))}, {Text: short(x.room), Tone: show.Busy}, left,
+			{Text: x.room.Namespace + "/" + x.room.Deployment, Tone: show.Strong}, {Text: show.Duration(x.at.Sub(x.ArrivedAt))}, {Text: what, Tone: show.Busy}, left,
 			{Text: value(x.Method)}, {Text: value(x.Path)}, {Text: value(x.ClientIp)},
 		}
 		if t.wide() {
@@ -144,31 +146,16 @@ func (t *tool) waitersTable(w io.Writer, all []waiter) {
 	table.Write(w, t.palette())
 }
 
-func waits(n int32) string {
-	if n == 1 {
-		return "1 request waits"
-	}
-	return fmt.Sprintf("%d requests wait", n)
-}
+func waits(n int32) string { return show.Count(int(n), "request waits", "requests wait") }
 
-func short(room loadbalancer.WaitingRoom) string {
+// awaited is what requests wait for, and how it is that they must.
+func awaited(room loadbalancer.WaitingRoom) (what, since string) {
 	switch room.WaitsFor {
 	case loadbalancer.FreePod:
-		return "a free pod"
+		return "a free pod", "pods serve, and are full"
 	case loadbalancer.Start:
-		return "a start"
+		return "a start", "no pod serves"
 	default:
-		return string(room.WaitsFor)
-	}
-}
-
-func what(room loadbalancer.WaitingRoom) string {
-	switch room.WaitsFor {
-	case loadbalancer.FreePod:
-		return "pods serve, and are full"
-	case loadbalancer.Start:
-		return "no pod serves"
-	default:
-		return ""
+		return string(room.WaitsFor), ""
 	}
 }

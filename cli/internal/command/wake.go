@@ -139,7 +139,7 @@ func (t *tool) applicationOf(ctx context.Context, said string) (client.Name, err
 		return name, err
 	}
 	a, err := t.nemesis.Application(ctx, name)
-	return client.Name{Namespace: a.Namespace, Name: a.Deployment}, err
+	return client.Of(a), err
 }
 
 // await looks at an application until it is as it should be.

@@ -34,7 +34,7 @@ func (t *tool) whatIf(ctx context.Context, name client.Name, with []string) (vie
 	if err != nil {
 		return view{}, err
 	}
-	name = client.Name{Namespace: a.Namespace, Name: a.Deployment}
+	name = client.Of(a)
 	var s supposed
 	if s.Now, err = t.nemesis.Preview(ctx, name, object.Spec); err != nil {
 		return view{}, err

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -41,8 +42,8 @@ With --if it asks what would be decided at this moment with another spec. Nothin
 			if err != nil {
 				return err
 			}
-			if last < 1 || last > 1000 {
-				return &client.UsageError{Message: fmt.Sprintf("--last %d is not allowed: from 1 to 1000", last)}
+			if err := within("--last", last, 1000); err != nil {
+				return err
 			}
 			moment, err := t.moment("--at", at)
 			if err != nil {
@@ -84,7 +85,7 @@ func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, 
 	if err != nil {
 		return view{}, err
 	}
-	name = client.Name{Namespace: a.Namespace, Name: a.Deployment}
+	name = client.Of(a)
 	of := client.Decisions{Name: name, AtMost: last}
 	if not {
 		of.Result = "held"
@@ -141,7 +142,7 @@ func (t *tool) decision(w io.Writer, d autoscaler.Decision) {
 		result = "applied"
 	}
 	fmt.Fprintf(w, "%s\n", p.Paint(show.Faint, fmt.Sprintf("%s ago, %s; asked for by %s; %s; %s/%s, decision %s",
-		show.Ago(&d.Time, t.Now()), d.Time.UTC().Format(time.RFC3339), d.Trigger, orElse(result, "not applied"), d.Namespace, d.Deployment, d.Id)))
+		show.Ago(&d.Time, t.Now()), d.Time.UTC().Format(time.RFC3339), d.Trigger, cmp.Or(result, "not applied"), d.Namespace, d.Deployment, d.Id)))
 	if value(d.Error) != "" {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "failed:"), show.Line(*d.Error))
 	}

@@ -31,6 +31,7 @@ type world struct {
 	mu         sync.Mutex
 	apps       []autoscaler.Application
 	decisions  []autoscaler.Decision
+	limit      int // of the decisions that were asked for last
 	object     autoscaler.CustomAutoscaler
 	settings   common.BalancerSettings
 	asked      []string // operations that change something, in words
@@ -213,6 +214,7 @@ func (w *world) GetApplication(_ context.Context, in autoscaler.GetApplicationRe
 }
 
 func (w *world) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
+	w.limit = value(in.Params.Limit)
 	out := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
 	skip := in.Params.Continue != nil
 	for i, d := range w.decisions {
@@ -302,6 +304,8 @@ type balancer struct {
 	state  loadbalancer.State
 	server *httptest.Server
 
+	looked func(times int) // is told of each look at the log; nil is nobody
+
 	waiting *loadbalancer.WaitingList // nil: it is of a version that does not say
 	limit   int
 }
@@ -333,6 +337,9 @@ func (b *balancer) ListProxyLogs(_ context.Context, in loadbalancer.ListProxyLog
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked = append(b.asked, in.Params)
+	if b.looked != nil {
+		b.looked(len(b.asked))
+	}
 	from := 0
 	if in.Params.After != nil {
 		from = int((*in.Params.After)[0] - '0')

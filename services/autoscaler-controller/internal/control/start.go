@@ -22,13 +22,8 @@ func (l *Loop) Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet
 }
 
 func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now time.Time) (fleet.Started, error) {
-	if s, ok := l.Fleet.Snapshot(k, "", now); !ok {
-		if missing := l.Missing(); missing != "" {
-			return fleet.Started{}, fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
-		}
-		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
-	} else if !s.Deployment.Found {
-		return fleet.Started{}, fault.New(fault.Conflict, "the Deployment %s does not exist", k)
+	if _, err := l.known(k); err != nil {
+		return fleet.Started{}, err
 	}
 	l.Fleet.Called(k, call.Waiting, now)
 	m := l.memory(k)

@@ -60,7 +60,7 @@ type LogTrouble struct{ Kind, Message string }
 // Source is where the state comes from.
 type Source interface {
 	Snapshots() []dispatch.Snapshot
-	Waiting(limit int) []dispatch.WaitingRoom
+	Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom
 	Self() Self
 }
 

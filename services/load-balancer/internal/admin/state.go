@@ -70,6 +70,8 @@ func (s *server) applications(p loadbalancer.GetStateParams, may view) ([]loadba
 
 // chosen tells whether an application is one of those that are asked for.
 func chosen(s dispatch.Snapshot, p loadbalancer.GetStateParams) bool {
-	is := func(asked *string, of string) bool { return value(asked) == "" || *asked == of }
-	return is(p.Namespace, s.Route.Application.Namespace) && is(p.Deployment, s.Route.Application.Deployment) && is(p.State, string(s.Route.State))
+	return asked(p.Namespace, s.Route.Application.Namespace) && asked(p.Deployment, s.Route.Application.Deployment) && asked(p.State, string(s.Route.State))
 }
+
+// asked tells whether something is what was asked for, or nothing was.
+func asked(one *string, of string) bool { return value(one) == "" || *one == of }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +27,9 @@ type picture struct {
 	limit     int
 }
 
-func (p *picture) Waiting(limit int) []dispatch.WaitingRoom {
+func (p *picture) Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom {
 	p.limit = limit
-	return p.waiting
+	return slices.DeleteFunc(slices.Clone(p.waiting), func(room dispatch.WaitingRoom) bool { return !wanted(room.Application) })
 }
 
 func (p *picture) Snapshots() []dispatch.Snapshot { return p.snapshots }

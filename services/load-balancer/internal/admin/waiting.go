@@ -5,6 +5,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // The bounds of what is shown of one request, and how many of an application are where nothing is said.
@@ -30,12 +31,11 @@ func (s *server) ListWaiting(ctx context.Context, request loadbalancer.ListWaiti
 		limit = *p.Limit
 	}
 	out := loadbalancer.ListWaiting200JSONResponse{Balancer: s.o.Balancer, At: s.o.Now().UTC(), Items: []loadbalancer.WaitingRoom{}}
-	for _, room := range s.o.Source.Waiting(limit) {
-		of := room.Application
-		asked := (value(p.Namespace) == "" || of.Namespace == *p.Namespace) && (value(p.Deployment) == "" || of.Deployment == *p.Deployment)
-		if asked && may.has(of.Namespace) {
-			out.Items = append(out.Items, waitingRoom(room))
-		}
+	wanted := func(of routing.Application) bool {
+		return may.has(of.Namespace) && asked(p.Namespace, of.Namespace) && asked(p.Deployment, of.Deployment)
+	}
+	for _, room := range s.o.Source.Waiting(wanted, limit) {
+		out.Items = append(out.Items, waitingRoom(room))
 	}
 	return out, nil
 }

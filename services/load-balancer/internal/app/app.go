@@ -315,7 +315,10 @@ type source struct{ a *App }
 
 func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
 
-func (s source) Waiting(limit int) []dispatch.WaitingRoom { return s.a.dispatcher.Waiting(limit) }
+func (s source) Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom {
+	return s.a.dispatcher.Waiting(wanted, limit)
+}
+
 func (s source) Self() admin.Self {
 	link := s.a.controller.Link()
 	return admin.Self{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,16 +40,6 @@ func (i *IdentitySettings) validate() error {
 		return fmt.Errorf("balancer-accounts: %w", err)
 	}
 	return nil
-}
-
-// items are those of a list that is written with commas between.
-func items(list string) (all []string) {
-	for item := range strings.SplitSeq(list, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			all = append(all, item)
-		}
-	}
-	return all
 }
 
 // identities know who this load balancer is, and who its callers are.

@@ -27,10 +27,13 @@ type WaitingRequest struct {
 	Tries                int    // pods that did not take it
 }
 
-// Waiting is who waits now, of each application at most so many: those that have waited longest.
-func (d *Dispatcher) Waiting(limit int) []WaitingRoom {
+// Waiting is who waits now, of each application that is wanted at most so many: those that have waited longest.
+func (d *Dispatcher) Waiting(wanted func(routing.Application) bool, limit int) []WaitingRoom {
 	var rooms []WaitingRoom
 	for _, app := range d.Applications() {
+		if !wanted(app.Route().Application) {
+			continue
+		}
 		if room, some := app.waitingRoom(limit); some {
 			rooms = append(rooms, room)
 		}
