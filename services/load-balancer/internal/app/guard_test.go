@@ -172,6 +172,7 @@ func TestGuard_EachOperationIsServedToWhomItShould(t *testing.T) {
 		"getSettings":     {"GET", "/loadbalancer/settings", "", [7]int{401, 401, 403, 403, 403, 403, 200}},
 		"putSettings":     {"PUT", "/loadbalancer/settings", policy, [7]int{401, 401, 403, 403, 403, 403, 200}},
 		"proxyRequest":    {"POST", "/proxy/request", request, [7]int{401, 401, 403, 403, 200, 403, 200}},
+		"listWaiting":     {"GET", "/loadbalancer/waiting?namespace=blue", "", [7]int{401, 401, 403, 200, 200, 403, 200}},
 		"listProxyLogs":   {"GET", "/proxy/logs?namespace=blue", "", [7]int{401, 401, 403, 200, 200, 403, 200}},
 		"queryTargetApp":  {"GET", "/target-app/api?target=blue/blue-app", "", [7]int{401, 401, 403, 403, 200, 403, 200}},
 		"actOnTargetApp":  {"POST", "/target-app/api?target=blue/blue-app", act, [7]int{401, 401, 403, 403, 200, 403, 200}},

@@ -33,16 +33,19 @@ func TestElasticsearch_EveryDocumentIsTakenOnceAndWhole(t *testing.T) {
 	admin, writer := connect(t, asAdmin), connect(t, asWriter)
 	for name, entries := range full(t, ns) {
 		index(t, writer, entries)
+		wanted := documents(t, entries)
 		// Other load balancers tell the same decision, and what was sent may be sent again.
 		must := true
 		status, body, err := writer.ask(t.Context(), esapi.BulkRequest{Body: strings.NewReader(string(entries)), RequireDataStream: &must})
-		if err != nil || status != http.StatusOK || strings.Count(string(body), `"status":409`) != 2 {
+		if err != nil || status != http.StatusOK || strings.Count(string(body), `"status":409`) != len(wanted) {
 			t.Errorf("%s again: %d %s %v", name, status, body, err)
 		}
 		stream := name + "-" + ns
 		asked(t, admin, "/"+stream+"/_refresh", "")
 		found, _ := dig(asked(t, admin, "/"+stream+"/_search", `{"size":10,"sort":["event.id"]}`), "hits", "hits").([]any)
-		wanted := documents(t, entries)
+		slices.SortFunc(wanted, func(a, b map[string]any) int {
+			return strings.Compare(dig(a, "event", "id").(string), dig(b, "event", "id").(string)) //nolint:forcetypeassert // each has one
+		})
 		if len(found) != len(wanted) {
 			t.Fatalf("%s: %d documents, want %d", name, len(found), len(wanted))
 		}
