@@ -150,7 +150,9 @@ func TestStore_RenewsInTimeAndPublishesTheNextRootFirst(t *testing.T) {
 	}
 	c.advance(49 * time.Hour)
 	s.ring()
-	signs := func(r *Store) bool { return !strings.HasPrefix(bundle(r), first) && strings.HasSuffix(bundle(r), first) }
+	signs := func(r *Store) bool {
+		return !strings.HasPrefix(bundle(r), first) && strings.HasSuffix(bundle(r), first)
+	}
 	testwait.Until(t, "the next one signs", func() bool { return signs(s) && signs(other) }) // who looks with an old picture writes nothing
 	c.advance(25 * time.Hour)
 	other.ring() // whoever looks first
