@@ -17,7 +17,7 @@ from harness.accounts import bearer, editor, of_pod, present, waiting_pod
 from harness.applications import fibonacci
 from harness.cluster import Cluster
 from harness.fuzzing import EXAMPLES, SEED, Garden, contract
-from harness.nemesis import BALANCER, COLLECTOR, Nemesis, unique
+from harness.nemesis import BALANCER, COLLECTOR, CONTROLLER, Nemesis, unique
 from harness.reach import SYSTEM
 from harness.sidecars import PORT, with_sidecar
 from harness.waiting import eventually
@@ -47,6 +47,7 @@ def planted(nemesis: Nemesis, cluster: Cluster, tmp_path_factory: pytest.TempPat
     players.enter_context(present(cluster, SYSTEM, COLLECTOR))  # of a component that need not be there
     balancer = players.enter_context(waiting_pod(cluster, "fuzz", BALANCER))
     collector = players.enter_context(waiting_pod(cluster, "fuzz-collector", COLLECTOR))
+    replica = players.enter_context(waiting_pod(cluster, "fuzz-controller", CONTROLLER))
     as_balancer, as_collector = of_pod(cluster, balancer), of_pod(cluster, collector)
     theirs = {
         "POST /v1/namespaces/{namespace}/deployments/{name}/start": as_balancer,
@@ -54,7 +55,7 @@ def planted(nemesis: Nemesis, cluster: Cluster, tmp_path_factory: pytest.TempPat
         "POST /v1/access": as_balancer,
         "GET /v1/identity/keys": as_balancer,
         "POST /v1/certificates": as_balancer,
-        "POST /v1/changes": as_balancer,
+        "POST /v1/changes": of_pod(cluster, replica),
         "POST /metrics": as_collector,  # of any pod
         "POST /v1/pod-metrics": as_collector,
     }

@@ -113,10 +113,11 @@ func (c *counted) NetConn() net.Conn { return c.Conn }
 
 func (c *counted) mark() { c.many.Store(true) }
 
-// SetReadDeadline is how the server says how long a connection may be idle: that of one of many, less.
+// SetReadDeadline is how the server says how long a connection may be idle: that of one of many, less. Without an end it
+// is while a request is answered, and stays so: what ends a read then ends this request and all that follow.
 func (c *counted) SetReadDeadline(t time.Time) error {
-	if c.many.Load() && c.of.idle > 0 {
-		if sooner := time.Now().Add(c.of.idle); t.IsZero() || sooner.Before(t) {
+	if c.many.Load() && c.of.idle > 0 && !t.IsZero() {
+		if sooner := time.Now().Add(c.of.idle); sooner.Before(t) {
 			t = sooner
 		}
 	}

@@ -16,13 +16,18 @@ import (
 // bounded serves with bounds: requests for /many are those of many clients.
 func bounded(t *testing.T, c *Connections) (address string) {
 	t.Helper()
+	return boundedWith(t, c, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+}
+
+func boundedWith(t *testing.T, c *Connections, answer http.HandlerFunc) (address string) {
+	t.Helper()
 	s, err := Listen(t.Context(), Options{
 		Address: "127.0.0.1:0", Log: discard(), Listen: c.Listen, ConnContext: c.Context,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/many" {
 				c.Many(w, r)
 			}
-			_, _ = io.WriteString(w, "ok")
+			answer(w, r)
 		}),
 	})
 	if err != nil {
@@ -121,6 +126,42 @@ func TestConnections_OfManyClientsAreClosedWhenIdleAndOthersAreNot(t *testing.T)
 	}
 	if !other.ask(t, "/") {
 		t.Error("the other was closed")
+	}
+}
+
+// A connection that is kept between replicas carries pushes and, after one, what takes long.
+func TestConnections_OfManyClientsAreNotIdleWhileTheyAreAnswered(t *testing.T) {
+	c := NewConnections(10, 10, 20*time.Millisecond)
+	begun, release := make(chan struct{}), make(chan struct{})
+	address := boundedWith(t, c, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			close(begun)
+			select {
+			case <-r.Context().Done():
+				_, _ = io.WriteString(w, "cut off")
+				return
+			case <-release:
+			}
+		}
+		_, _ = io.WriteString(w, "ok")
+	})
+	long, idle := dial(t, address), dial(t, address)
+	long.ask(t, "/many")
+	if _, err := io.WriteString(long, "GET /long HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	testwait.Receive(t, "the long one begins", begun)
+	idle.ask(t, "/many")
+	if _, err := idle.in.ReadByte(); err == nil { // it was idle for as long as may be, after the other one had begun
+		t.Error("it is open")
+	}
+	close(release)
+	answer, err := http.ReadResponse(long.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "ok" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -138,6 +139,9 @@ func (s *Server) Review(ctx context.Context, token string) (identity.Identity, e
 
 // ask asks with the caller's own token.
 func (s *Server) ask(ctx context.Context, token, path string, question, answer any) error {
+	if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }) { // which no header can carry to it
+		return fault.New(fault.Unauthenticated, "the token has letters that none can have: none but visible ones of ASCII")
+	}
 	return s.send(ctx, s.caller, token, path, question, answer)
 }
 

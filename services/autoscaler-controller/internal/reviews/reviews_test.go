@@ -73,6 +73,22 @@ func TestMay_AsksWithTheCallersOwnToken(t *testing.T) {
 	}
 }
 
+// A load balancer asks about what its own caller sent, which no header may be able to carry on.
+func TestWho_WhatNoHeaderCanCarryIsNoToken(t *testing.T) {
+	a := &answers{status: http.StatusCreated, body: `{"status":{"userInfo":{"username":"jane"}}}`}
+	for _, token := range []string{"jane\n", "\x00", "ja ne", "j\x7f", "jané", "\xff"} {
+		if _, err := server(t, a).Who(t.Context(), token); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("%q: %v", token, err)
+		}
+		if _, err := server(t, a).May(t.Context(), token, access.Right{Verb: access.Get}, ""); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+	if len(a.asked) > 0 {
+		t.Errorf("asked %q", a.asked)
+	}
+}
+
 // Who sends one false token after the other has the API server asked of a hundred at once, and then of ten a second;
 // people from elsewhere are answered meanwhile, and so is whoever a load balancer asks about.
 func TestWho_FalseTokensOfOneAddressKeepNobodyElseOut(t *testing.T) {
