@@ -179,8 +179,8 @@ class Garden:
             query["target"] = f"{self.namespace}/{self.application}"
         if watches(case) and str(query.get("timeoutSeconds", "0")).isdigit():
             query["timeoutSeconds"] = "1"  # without an end it would last half an hour
-        if case.operation.path == "/v1/routes" and ("wait" not in query or valid(WAIT, query["wait"])):
-            query["wait"] = "0s"
+        if case.operation.path in ("/v1/routes", "/v1/events") and ("wait" not in query or valid(WAIT, query["wait"])):
+            query["wait"] = "0s"  # else each lasts up to a minute
         if path != (case.path_parameters or {}):
             case.path_parameters = path
         if query != dict(case.query or {}):
