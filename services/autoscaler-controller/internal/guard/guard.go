@@ -225,7 +225,7 @@ func (g *Guard) ask(ctx context.Context, caller access.Caller, token string, d *
 	case err != nil:
 		return Grant{Caller: caller}, err
 	case allowed:
-		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace}, nil
+		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace, people: g.People, token: token, right: d.Right}, nil
 	case d.Narrows:
 		return Grant{Caller: caller, people: g.People, token: token, right: d.Right}, nil
 	}

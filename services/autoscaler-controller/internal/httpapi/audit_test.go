@@ -67,7 +67,7 @@ type oneObject struct {
 	spec        string
 	look, asked []string
 	sent        string // the last body
-	away        bool // for who looks
+	away        bool   // for who looks
 }
 
 func (o *oneObject) Do(r *http.Request) (*http.Response, error) {
