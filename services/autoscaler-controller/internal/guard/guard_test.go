@@ -368,5 +368,8 @@ func TestJudge_RefusesTheTokenOfAPodThatIsGone(t *testing.T) {
 		if _, err := g.Judge(t.Context(), c.operation, bearer(c.token), "shop"); !fault.Is(err, fault.Unauthenticated) || !strings.Contains(err.Error(), "that is gone") {
 			t.Errorf("%s: %v", c.operation, err)
 		}
+		if got, err := g.Review(t.Context(), c.token, access.Right{Verb: access.Get}, nil); err != nil || got.Authenticated || !strings.Contains(got.Reason, "that is gone") {
+			t.Errorf("who asks about it is told %+v, %v", got, err)
+		}
 	}
 }

@@ -48,6 +48,7 @@ type identities struct {
 	token    *bearer.Token
 	keys     *identity.Follower
 	gate     *identity.Gate
+	others   *peerTokens
 	peers    *prometheus.CounterVec
 	admin    *prometheus.CounterVec
 	reviews  *prometheus.CounterVec
@@ -58,7 +59,11 @@ func newIdentities(a *App) (*identities, error) {
 	s := a.settings.Identities
 	i := &identities{settings: s, token: bearer.New(bearer.Options{File: s.TokenFile, Log: a.log})}
 	i.keys = identity.NewFollower(func(ctx context.Context) (identity.Published, error) { return a.controller.IdentityKeys(ctx) }, a.log)
+	i.others = newPeerTokens(func(ctx context.Context, token string) (access.Answer, error) {
+		return a.controller.ReviewAccess(ctx, access.Question{Token: token, Verb: "get", Resource: "customautoscalers"})
+	})
 	i.peers = counter(a, "nemesis_lb_peer_tokens_total", "Exchanges that other load balancers asked for, by how their tokens were judged.", "outcome")
+	i.peers.WithLabelValues(peerGone)
 	i.admin = counter(a, "nemesis_lb_admin_calls_total", "Calls of the admin port that want a right, by what became of them.", "judgement")
 	i.reviews = counter(a, "nemesis_lb_access_reviews_total", "Questions what a caller may do, by whether the controller was asked.", "result")
 	for _, j := range admin.Judgements {
@@ -130,8 +135,16 @@ func (i *identities) peer(ctx context.Context, h http.Header) (pod string, err e
 	case who.Pod == "" || !slices.Contains(accounts, who.Namespace+"/"+who.Account):
 		return "", fault.New(fault.Forbidden, "%s is no load balancer's service account, or its token is not a pod's: this port is for load balancers alone", who.Name)
 	}
+	token, _ := bearer.Of(h)
+	if why := i.others.refusal(ctx, token); why != "" {
+		i.peers.WithLabelValues(peerGone).Inc()
+		return "", fault.New(fault.Unauthenticated, "the autoscaler-controller does not take this token any more: %s", why)
+	}
 	return who.Pod, nil
 }
+
+// peerGone is the outcome of a token that is good by the keys, and that the controller takes no more.
+const peerGone = "gone"
 
 // accounts are those of load balancers.
 func (i *identities) accounts(ctx context.Context) ([]string, error) {
