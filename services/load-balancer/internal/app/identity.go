@@ -25,6 +25,7 @@ type IdentitySettings struct {
 	TokenFile      string // this replica's token for the controller and for other load balancers; "" sends none
 	Authentication string // required or optional
 	OpenMetrics    bool   // GET /metrics is anybody's
+	CallsPerSecond int    // of one person at the admin port; 0: any number
 	Accounts       string // service accounts of other load balancers; "" is this one's own
 }
 
@@ -32,6 +33,7 @@ func (i *IdentitySettings) declare(set *settings.Set) {
 	set.String(&i.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller and to other load balancers; empty sends none, and a file that is missing is said in the log")
 	set.Choice(&i.Authentication, "authentication", authentication.Required, "whether callers of the admin port and other load balancers must bring a token; optional serves those without one as 0.1.0 did, for a rollout", authentication.Required, authentication.Optional)
 	set.Bool(&i.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
+	set.Int(&i.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person to the admin port that are served, four times as many at once; 0: any number")
 	set.String(&i.Accounts, "balancer-accounts", "", "service accounts of other load balancers, as namespace/name with commas between; by default the one of this load balancer's own token")
 }
 
@@ -114,7 +116,7 @@ func (i *identities) guard(asker *controller.Client) (*admin.Guard, error) {
 		return nil, err
 	}
 	return admin.NewGuard(admin.GuardOptions{
-		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics, WithoutToken: i.calls.WithoutToken,
+		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics, CallsPerSecond: i.settings.CallsPerSecond, WithoutToken: i.calls.WithoutToken,
 		Judged: func(j admin.Judgement) { i.admin.WithLabelValues(string(j)).Inc() },
 	})
 }
