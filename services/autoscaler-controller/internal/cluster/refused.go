@@ -19,9 +19,10 @@ func (w *Watcher) refusedOf(a fleet.Autoscaler, deployment string) []fleet.Refus
 // refusedKeys are the Deployments for which a CustomAutoscaler is refused something.
 func (w *Watcher) refusedKeys(a fleet.Autoscaler) []fleet.Key {
 	known, _ := w.autoscalers.get(a)
-	var keys []fleet.Key
-	for _, c := range known.refusedClaims() {
-		keys = append(keys, fleet.Key{Namespace: a.Namespace, Deployment: c.Deployment})
+	list := known.refusedClaims()
+	keys := make([]fleet.Key, len(list))
+	for i, c := range list {
+		keys[i] = fleet.Key{Namespace: a.Namespace, Deployment: c.Deployment}
 	}
 	return keys
 }
