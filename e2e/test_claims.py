@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.accounts import bearer, editor
 from harness.applications import Application, fibonacci
 from harness.cluster import Cluster, Object, Refused
 from harness.nemesis import CONTROLLER, Nemesis, unique
@@ -31,6 +32,16 @@ def refused(nemesis: Nemesis, app: Application, holder: Application, asked: str 
     told = eventually(lambda: nemesis.cluster.list("Event", app.namespace, fields=fields), "an event tells of it")
     assert all(holder.namespace not in e["message"].replace(asked, "") for e in told), told
     return condition
+
+
+def names_the_holder_to_who_may_see_it(nemesis: Nemesis, app: Application, holder: Application) -> None:
+    url, of = nemesis.controller_url + "/v1/applications", {"namespace": app.namespace, "deployment": app.name}
+    (claim,) = nemesis.read("/v1/applications", **of)["refusedClaims"]
+    assert claim["reason"] == "ClaimRefused" and claim["apiPrefix"] == app.prefix, claim
+    assert claim["heldBy"] == {"namespace": holder.namespace, "autoscaler": holder.name}, claim
+    own = nemesis.http.get(url, params=of, headers=bearer(editor(nemesis.cluster, app.namespace)))
+    assert own.status_code == 200 and own.json()["refusedClaims"][0]["message"] == claim["message"], own.text
+    assert "heldBy" not in own.text and holder.namespace not in own.text, own.text
 
 
 def served_by(nemesis: Nemesis, url: str, **more: object) -> str:
@@ -64,6 +75,7 @@ def test_another_team_cannot_take_what_is_held(nemesis: Nemesis, namespace: str,
     }[act]
     nemesis.cluster.apply(*thief.objects)
     refused(nemesis, thief, held)
+    names_the_holder_to_who_may_see_it(nemesis, thief, held)
 
     def stays() -> None:
         assert served_by(nemesis, held.prefix + "/fib/10", headers={"Host": host}) == "shop"

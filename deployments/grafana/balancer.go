@@ -51,7 +51,7 @@ func balancer() *builder {
 		lines("Exchanges with other load balancers", "About slots.", perSecond, query{`sum by (result) (rate(nemesis_lb_peer_exchanges_total{@}$rate))`, "{{result}}"}),
 		lines("Callers that are not served", "Of the admin port: unauthenticated, forbidden, or nobody could judge them. Peers: whose tokens were not good.", perSecond,
 			query{`sum by (judgement) (rate(nemesis_lb_admin_calls_total{@,judgement!="allowed"}$rate))`, "{{judgement}}"},
-			query{`sum by (outcome) (rate(nemesis_lb_peer_tokens_total{@,outcome=~"refused|failed"}$rate))`, "peers: {{outcome}}"}),
+			query{`sum by (outcome) (rate(nemesis_lb_peer_tokens_total{@,outcome=~"refused|failed|gone"}$rate))`, "peers: {{outcome}}"}),
 		lines("Refused by others", "Exchanges in which the controller, or another load balancer, did not take a load balancer's token (401) or did not let it (403).", perSecond,
 			query{`sum by (status) (rate(nemesis_token_refusals_total{@}$rate))`, "{{status}}"}),
 		bars("Without a token, or serving callers without one", "Each should be gone once a rollout is through.", count,

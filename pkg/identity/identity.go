@@ -129,6 +129,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, fault.New(fault.Unauthenticated, "the token has %d bytes: at most %d are read", len(token), maxToken)
 	}
 	now := v.o.Now()
+	v.o.Keys.look(ctx, now)
 	sum := sha256.Sum256([]byte(token))
 	if who, ok := v.remembered(sum, now); ok {
 		v.o.Judged(Known)

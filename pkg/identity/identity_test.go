@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -371,6 +372,48 @@ func TestBearer(t *testing.T) {
 			t.Errorf("%q: %q", header, got)
 		}
 	}
+}
+
+// Nobody comes but who is known: the keys are looked at all the same, and nobody waits for it.
+func TestVerify_WhatIsKnownEndsWithItsKeyWhoeverElseComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stolen, other, a, now := newSigner(t, "one", jose.ES256), newSigner(t, "two", jose.ES256), &authority{}, &clock{}
+		a.publish(nil, stolen, other)
+		v := verifier(t, a, now, nil)
+		forged := stolen.token(t, set("exp", begin.AddDate(10, 0, 0).Unix()))
+		verify := func() error {
+			_, err := v.Verify(t.Context(), forged)
+			synctest.Wait()
+			return err
+		}
+		if err := verify(); err != nil {
+			t.Fatal(err)
+		}
+		a.publish(errors.New("away"))
+		now.pass(refetchAfter)
+		for range 3 {
+			if err := verify(); err != nil {
+				t.Errorf("while the issuer is away: %v", err)
+			}
+		}
+		if n := a.fetches.Load(); n != 2 {
+			t.Errorf("%d fetches", n)
+		}
+		a.publish(nil, other)
+		now.pass(retryAfter)
+		if err := verify(); err != nil { // it is the one that has them looked at
+			t.Error(err)
+		}
+		if err := verify(); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("by a key that was withdrawn: %v", err)
+		}
+		for range 3 {
+			_ = verify()
+		}
+		if n := a.fetches.Load(); n != 3 {
+			t.Errorf("%d fetches", n)
+		}
+	})
 }
 
 func FuzzVerify(f *testing.F) {

@@ -59,6 +59,7 @@ type Keys struct {
 	fetched time.Time                  // the last time that it went well
 	tried   time.Time
 	failed  error
+	looking bool // they are read anew while nobody waits for it
 }
 
 // NewKeys makes a set that is fetched when a token is to be verified.
@@ -182,6 +183,23 @@ func (k *Keys) have(id string, now time.Time) (key jose.JSONWebKey, issuer strin
 		return jose.JSONWebKey{}, "", false, fmt.Errorf("%w: %w", errNoKeys, k.failed)
 	}
 	return jose.JSONWebKey{}, "", false, fault.New(fault.Unauthenticated, "the token is signed by a key that its issuer does not publish")
+}
+
+// look has the keys read anew when that is due, while nobody waits for it: who sends nothing but tokens that are known
+// already would otherwise never hear that a key was withdrawn.
+func (k *Keys) look(ctx context.Context, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.looking || len(k.keys) == 0 || now.Sub(k.fetched) < refetchAfter || now.Sub(k.tried) < retryAfter {
+		return
+	}
+	k.looking = true
+	go func() {
+		_ = k.refresh(context.WithoutCancel(ctx), "", now) // it says itself what went wrong
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.looking = false
+	}()
 }
 
 // refresh fetches, unless another did meanwhile.

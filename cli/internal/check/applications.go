@@ -52,6 +52,9 @@ func applications(f Facts) []Finding {
 			all = append(all, Finding{"applications", Warning, a.Name + ": " + strings.Join(a.Troubles, "; "), "nemesis status " + a.Name})
 		}
 	}
+	for _, why := range f.Refused {
+		all = append(all, Finding{"applications", Warning, why, "another apiPrefix or host, or a ClaimPolicy that grants this one"})
+	}
 	if more := len(all) - shownApplications; more > 0 {
 		all = append(all[:shownApplications], Finding{"applications", Warning, fmt.Sprintf("%d more need attention", more), "nemesis status -A"})
 	}

@@ -79,6 +79,7 @@ func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
 		"the namespace is open":                                     {"network policies", Warning, func(f *Facts) { f.Policies = 0 }},
 		"the API server is 9 s ahead of":                            {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(10 * time.Second) }},
 		"the API server is 9 s behind":                              {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(-10 * time.Second) }},
+		"shop/lost: claim refused":                                  {"applications", Warning, func(f *Facts) { f.Refused = []string{"shop/lost: claim refused: lost"} }},
 		"shop/cart: no such image":                                  {"applications", Warning, func(f *Facts) { f.Applications[0].Troubles = []string{"no such image"} }},
 	} {
 		f := well()

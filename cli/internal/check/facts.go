@@ -31,6 +31,7 @@ type Facts struct {
 
 	Applications    []Application
 	ApplicationsErr error
+	Refused         []string // claims of Deployments that are no applications for it, and why
 }
 
 // Service is what a service says of itself to anybody.

@@ -40,24 +40,32 @@ func (n *Nemesis) NameOf(said string) (Name, error) {
 
 // Applications are those of a namespace; of all that the caller may see when it is empty. selector is a field selector.
 func (n *Nemesis) Applications(ctx context.Context, namespace, selector string) ([]autoscaler.Application, error) {
+	all, _, err := n.Claimed(ctx, namespace, selector)
+	return all, err
+}
+
+// Claimed are the same, and beside them the claims that are refused and that none of them says.
+func (n *Nemesis) Claimed(ctx context.Context, namespace, selector string) (all []autoscaler.Application, refused []autoscaler.RefusedClaim, err error) {
 	c, err := n.Controller(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []autoscaler.Application
 	p := autoscaler.ListApplicationsParams{Namespace: orNil(namespace), FieldSelector: orNil(selector), Limit: new(autoscaler.PageSize(pageSize))}
 	for {
 		a, err := c.ListApplicationsWithResponse(ctx, &p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		page, err := read(a, a.JSON200)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, page.Items...)
+		if page.RefusedClaims != nil {
+			refused = append(refused, *page.RefusedClaims...)
+		}
 		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
-			return all, nil
+			return all, refused, nil
 		}
 		p.Continue = page.Metadata.Continue
 	}

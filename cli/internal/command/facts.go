@@ -41,8 +41,11 @@ func (t *tool) facts(ctx context.Context) check.Facts {
 	var policies struct{ Items []json.RawMessage }
 	f.PoliciesErr = t.read(ctx, t.ofSystem("/apis/networking.k8s.io/v1", "networkpolicies"), &policies)
 	f.Policies = len(policies.Items)
-	apps, err := t.nemesis.Applications(ctx, "", "")
+	apps, refused, err := t.nemesis.Claimed(ctx, "", "")
 	f.ApplicationsErr = err
+	for _, c := range refused {
+		f.Refused = append(f.Refused, c.Namespace+"/"+c.Deployment+": "+claimRefused(c))
+	}
 	for _, a := range apps {
 		one := check.Application{Name: client.Of(a).String(), Troubles: troubles(a)}
 		for _, b := range a.Traffic.Balancers {

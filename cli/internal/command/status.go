@@ -40,12 +40,12 @@ what the pods use, conditions and the last decision.`,
 				})
 			}
 			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
-				all, err := t.nemesis.Applications(ctx, t.namespace(), "")
+				all, refused, err := t.nemesis.Claimed(ctx, t.namespace(), "")
 				slices.SortStableFunc(all, func(a, b autoscaler.Application) int { return cmp.Compare(urgency(a), urgency(b)) })
 				if all == nil {
 					all = []autoscaler.Application{} // [] in JSON
 				}
-				return view{all, func(w io.Writer) { t.fleet(w, all) }}, err
+				return view{all, func(w io.Writer) { t.fleet(w, all, refused) }}, err
 			})
 		},
 	}
@@ -74,6 +74,9 @@ func troubles(a autoscaler.Application) []string {
 			all = append(all, cmp.Or(value(c.Message), c.Type+": "+c.Reason))
 		}
 	}
+	for _, c := range value(a.RefusedClaims) {
+		all = append(all, claimRefused(c))
+	}
 	for _, p := range a.Pods {
 		if p.State == autoscaler.PodStateFailed || p.Message != nil && *p.Message != "" && !p.Alive && p.State != autoscaler.PodStateTerminating {
 			all = append(all, p.Name+": "+cmp.Or(value(p.Message), string(p.State)))
@@ -84,6 +87,22 @@ func troubles(a autoscaler.Application) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// claimRefused is a claim that is refused, in words.
+func claimRefused(c autoscaler.RefusedClaim) string {
+	text := "claim refused: " + c.Message
+	if by := c.HeldBy; by != nil {
+		text += " (it is held by the CustomAutoscaler " + by.Namespace + "/" + by.Autoscaler + ")"
+	}
+	return text
+}
+
+// refusedBeside are lines of the claims that no application says.
+func (t *tool) refusedBeside(w io.Writer, refused []autoscaler.RefusedClaim) {
+	for _, c := range refused {
+		fmt.Fprintf(w, "%s %s\n", t.palette().Paint(show.Bad, "!"), show.Line(fmt.Sprintf("%s/%s, for which the CustomAutoscaler %s asks: %s", c.Namespace, c.Deployment, c.Autoscaler, claimRefused(c))))
+	}
 }
 
 // speaks tells whether it is a fault that a condition is not so. Asleep is none, nor is what somebody has chosen, and
@@ -106,7 +125,8 @@ func tone(s autoscaler.ApplicationState) show.Tone {
 }
 
 // fleet is a line for each application.
-func (t *tool) fleet(w io.Writer, all []autoscaler.Application) {
+func (t *tool) fleet(w io.Writer, all []autoscaler.Application, refused []autoscaler.RefusedClaim) {
+	defer t.refusedBeside(w, refused)
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No applications in %s. A CustomAutoscaler makes a Deployment one; `nemesis adopt` writes it from what scales it today.\n",
 			cmp.Or(t.namespace(), "the namespaces that you may see"))

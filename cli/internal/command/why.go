@@ -112,7 +112,12 @@ func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, 
 	if len(chosen) == 0 && !not && moment.IsZero() && a.LastDecision != nil {
 		chosen = append(chosen, *a.LastDecision) // the ring is all applications', and may have lost it
 	}
-	return view{chosen, func(w io.Writer) { t.decisions(w, name, chosen, moment, not) }}, nil
+	return view{chosen, func(w io.Writer) {
+		t.decisions(w, name, chosen, moment, not)
+		for _, c := range value(a.RefusedClaims) {
+			fmt.Fprintf(w, "%s %s\n", t.palette().Paint(show.Bad, "!"), show.Line(claimRefused(c)))
+		}
+	}}, nil
 }
 
 func (t *tool) decisions(w io.Writer, name client.Name, all []autoscaler.Decision, moment time.Time, not bool) {

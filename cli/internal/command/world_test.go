@@ -30,6 +30,7 @@ type world struct {
 
 	mu         sync.Mutex
 	apps       []autoscaler.Application
+	refused    *[]autoscaler.RefusedClaim // beside them
 	decisions  []autoscaler.Decision
 	limit      int // of the decisions that were asked for last
 	object     autoscaler.CustomAutoscaler
@@ -188,12 +189,12 @@ func (w *world) ListApplications(_ context.Context, in autoscaler.ListApplicatio
 		list = append(list, a)
 	}
 	if in.Params.Continue == nil && len(list) > 1 { // in pages, to be read on
-		return autoscaler.ListApplications200JSONResponse{Items: list[:1], Metadata: &autoscaler.PageMeta{Continue: new("more")}}, nil
+		return autoscaler.ListApplications200JSONResponse{Items: list[:1], Metadata: &autoscaler.PageMeta{Continue: new("more")}, RefusedClaims: w.refused}, nil
 	}
 	if in.Params.Continue != nil {
-		list = list[1:]
+		return autoscaler.ListApplications200JSONResponse{Items: list[1:]}, nil
 	}
-	return autoscaler.ListApplications200JSONResponse{Items: list}, nil
+	return autoscaler.ListApplications200JSONResponse{Items: list, RefusedClaims: w.refused}, nil
 }
 
 func (w *world) GetApplication(_ context.Context, in autoscaler.GetApplicationRequestObject) (autoscaler.GetApplicationResponseObject, error) {

@@ -15,6 +15,7 @@ export interface Row {
   waiting: number;
   start?: number; // learned, in seconds
   blocked: boolean;
+  refused: boolean; // a claim of its CustomAutoscaler is
   failed: boolean; // the last decision was
   wakeUp?: { outcome: string; seconds?: number };
   savings?: Savings;
@@ -30,7 +31,7 @@ export function rowOf(a: Application, now: number): Row {
   return {
     key: keyOf(a), namespace: a.namespace, deployment: a.deployment, autoscaler: a.autoscaler, state: a.state, mode: a.mode ?? "Active",
     replicas: a.replicas, ready: a.readyReplicas, max: a.maxReplicas, inFlight: a.traffic.inFlight, waiting: a.traffic.waiting,
-    start: a.expectedStartSeconds, blocked: a.blocked !== undefined || a.conditions.some(troubles), failed: a.lastDecision?.result === "failed",
+    start: a.expectedStartSeconds, blocked: a.blocked !== undefined || a.conditions.some(troubles), refused: !!a.refusedClaims?.length, failed: a.lastDecision?.result === "failed",
     wakeUp: a.lastWakeUp && { outcome: a.lastWakeUp.outcome, seconds: first && first.sinceArrivalMs / 1000 },
     savings: a.savings, seenAt: now,
   };
@@ -46,7 +47,7 @@ export function changed(row: Row | undefined, c: ApplicationChange, now: number)
   return {
     key: keyOf(c), namespace: c.namespace, deployment: c.deployment, autoscaler: c.autoscaler, state: c.state, mode: c.mode,
     replicas: c.replicas, ready: c.readyReplicas, max: c.maxReplicas, inFlight: c.inFlight, waiting: c.waiting,
-    start: c.expectedStartSeconds, blocked: c.blocked ?? false, failed: row?.failed ?? false,
+    start: c.expectedStartSeconds, blocked: c.blocked ?? false, refused: c.claimRefused ?? false, failed: row?.failed ?? false,
     wakeUp: c.wakeUpOutcome ? { outcome: c.wakeUpOutcome, seconds: c.wakeUpSeconds } : undefined,
     savings: row?.savings, seenAt: row?.seenAt ?? now,
   };
@@ -60,13 +61,14 @@ export function decided(row: Row, d: Decision): Row {
 export function attention(r: Row): string {
   if (r.blocked) return r.state === "Waking" || r.waiting > 0 ? "cannot start" : "needs a look";
   if (r.failed) return "scaling failed";
+  if (r.refused) return "claim refused";
   if (r.state === "Unknown") return "no Deployment";
   if (r.waiting > 0) return r.state === "Waking" ? "waking, requests wait" : "requests wait";
   return "";
 }
 
 // grave are the reasons to look at a row that do not pass by themselves.
-export const grave = ["cannot start", "needs a look", "scaling failed", "no Deployment"];
+export const grave = ["cannot start", "needs a look", "scaling failed", "claim refused", "no Deployment"];
 const order = [...grave, "waking, requests wait", "requests wait"];
 const states = ["Waking", "FallingAsleep", "Awake", "Asleep", "Unknown"];
 

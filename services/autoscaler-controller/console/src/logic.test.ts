@@ -49,11 +49,12 @@ describe("where the API is", () => {
 describe("a row", () => {
   it.each<[Partial<ApplicationChange>, string]>([
     [{}, ""], [{ state: "Awake" }, ""], [{ state: "Unknown" }, "no Deployment"], [{ state: "Waking", waiting: 2 }, "waking, requests wait"],
-    [{ state: "Awake", waiting: 2 }, "requests wait"], [{ state: "Waking", blocked: true }, "cannot start"], [{ blocked: true }, "needs a look"],
+    [{ state: "Awake", waiting: 2 }, "requests wait"], [{ state: "Waking", blocked: true }, "cannot start"], [{ blocked: true }, "needs a look"], [{ claimRefused: true }, "claim refused"], [{ blocked: true, claimRefused: true }, "needs a look"],
   ])("%j needs: %s", (more, want) => expect(attention(row(more))).toBe(want));
   it("takes what is listed", () => {
     const a = { ...change({ state: "Awake", replicas: 2 }), readyReplicas: 1, idleTime: 1, pods: [], traffic: { inFlight: 3, waiting: 1 }, conditions: [{ type: "Contested", status: "True" }], lastDecision: { result: "failed" } } as unknown as Application;
-    expect(rowOf(a, 7)).toMatchObject({ key: "shop/cart", ready: 1, inFlight: 3, waiting: 1, blocked: true, failed: true, seenAt: 7 });
+    expect(rowOf(a, 7)).toMatchObject({ key: "shop/cart", ready: 1, inFlight: 3, waiting: 1, blocked: true, refused: false, failed: true, seenAt: 7 });
+    expect(rowOf({ ...a, refusedClaims: [{}] } as unknown as Application, 7).refused).toBe(true);
   });
   it("keeps what an event does not say", () => {
     const before = { ...row(), savings: { observedSeconds: 100, asleepSeconds: 25, savedAgainstMaximum: 50 } as Row["savings"], failed: true };

@@ -95,7 +95,11 @@ func TestDecide_EachKindOfCallerByEachOperation(t *testing.T) {
 
 func TestDecide_OptionalLetsOnlyThoseWithoutAToken(t *testing.T) {
 	for operation, rule := range All() {
-		if d := Decide(rule, callers["nobody"], "shop", true); d.Verdict != Allowed {
+		want := Allowed
+		if operation == "reportChanges" { // what a controller of 0.1.0 never does
+			want = Unknown
+		}
+		if d := Decide(rule, callers["nobody"], "shop", true); d.Verdict != want {
 			t.Errorf("%s: nobody is %v", operation, d)
 		}
 		for _, name := range order[1:] {

@@ -130,7 +130,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
-		NodeOf:      watcher.NodeOf,
+		NodeOf: watcher.NodeOf, Claims: watcher,
 		Authorities: trust.authorities, Certificates: trust,
 		Guard: judge, Audit: named, Changes: named.book, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,

@@ -39,7 +39,7 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Pods: pods, Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
+		Pods: pods, Controllers: s.accounts(s.ControllerAccounts, serviceName),
 		Watched: s.WatchNamespace, Optional: s.Authentication == authentication.Optional, OpenMetrics: s.OpenMetrics,
 		WithoutToken: counted.calls.WithoutToken,
 		Refused: func(ctx context.Context, r guard.Refusal) {

@@ -114,6 +114,39 @@ func TestAuthentication_OpenMetricsAreOpenAlone(t *testing.T) {
 	}
 }
 
+func TestAuthentication_ChangesAreTakenOfTheControllersAccountsAlone(t *testing.T) {
+	keys := newIssuer(t)
+	published, _ := keys.published(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			_, _ = io.WriteString(w, `{"issuer":"`+published.Issuer+`"}`)
+		case "/openid/v1/jwks":
+			_, _ = w.Write(published.JWKS)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	own, others := keys.token(t, "ops", "nemesis", "c-1"), keys.token(t, "default", "autoscaler-controller", "c-2")
+	for accounts, may := range map[string]string{"": others, "ops/nemesis": own, "x/y, ops/nemesis": own} {
+		for _, setting := range []string{authentication.Required, authentication.Optional} {
+			address, stop := boot(t, &rest.Config{Host: server.URL}, func(s *Settings) { s.Authentication, s.ControllerAccounts = setting, accounts })
+			for token, want := range map[string]int{own: 403, others: 403, "": 401} {
+				if token == may {
+					want = 200
+				}
+				if status, body := as(t, token, http.MethodPost, address+"/v1/changes", `{"items":[]}`); status != want {
+					t.Errorf("%q, %s: %d, want %d: %s", accounts, setting, status, want, body)
+				}
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestSettings_AccountsAreNamespaceAndName(t *testing.T) {
 	s, _, err := Load([]string{"-balancer-accounts", "a/lb, b/lb", "-authentication", "optional", "-open-metrics=true"}, nil, io.Discard)
 	if err != nil || s.Authentication != authentication.Optional || !s.OpenMetrics {
@@ -127,8 +160,10 @@ func TestSettings_AccountsAreNamespaceAndName(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	for _, bad := range []string{"lb", "a/b/c", "/lb", "a/", "a/lb,,/"} {
-		if _, _, err := Load([]string{"-collector-accounts", bad}, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "collector-accounts") || !strings.Contains(err.Error(), "namespace/name") {
-			t.Errorf("%q: %v", bad, err)
+		for _, name := range []string{"balancer-accounts", "collector-accounts", "controller-accounts"} {
+			if _, _, err := Load([]string{"-" + name, bad}, nil, io.Discard); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "namespace/name") {
+				t.Errorf("%s %q: %v", name, bad, err)
+			}
 		}
 	}
 	if _, _, err := Load([]string{"-authentication", "never"}, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "required, optional") {

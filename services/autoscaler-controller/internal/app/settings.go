@@ -47,9 +47,10 @@ type Settings struct {
 	Authentication string
 	// OpenMetrics lets anybody read /metrics. Default false: who may get /metrics of the API server.
 	OpenMetrics bool
-	// BalancerAccounts and CollectorAccounts are the service accounts of the load balancers and the collectors,
-	// namespace/name with commas between. Empty, the default: load-balancer and metrics-collector in Namespace.
-	BalancerAccounts, CollectorAccounts string
+	// BalancerAccounts, CollectorAccounts and ControllerAccounts are the service accounts of the load balancers, the
+	// collectors and the controller's replicas, namespace/name with commas between. Empty, the default: load-balancer,
+	// metrics-collector and autoscaler-controller in Namespace.
+	BalancerAccounts, CollectorAccounts, ControllerAccounts string
 	// TokenFile has this service's own token for the audience nemesis, which is sent to the replica that leads. Without one
 	// the changes that go through this replica are in its log alone. Default bearer.DefaultFile.
 	TokenFile string
@@ -102,6 +103,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "let anybody read /metrics; false: who may get the path /metrics of the Kubernetes API server")
 	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", authentication.AccountList, isAccounts)
 	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", authentication.AccountList, isAccounts)
+	set.Text(&s.ControllerAccounts, "controller-accounts", "", "service accounts of this controller's replicas, commas between; empty: autoscaler-controller in the controller's namespace", authentication.AccountList, isAccounts)
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, by which the replica that leads is told of the changes that go through this one; empty: it is not")
 	set.Int(&s.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person that are served, four times as many at once; 0: any number")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")

@@ -50,7 +50,7 @@ type Refusal struct {
 	Text    string           // for whoever may see the object: it names nothing of another namespace
 	Foreign bool             // another namespace has it, or a Policy gives it to others
 	By      fleet.Autoscaler // who has it, for the log; the zero value: a Policy decides
-	place   int              // of the target
+	Place   int              // of the target in Object.Targets
 }
 
 // sameClaims tells whether two objects ask for the same, since the same time.

@@ -49,7 +49,7 @@ type Change struct {
 	// Keys are the Deployments that are owned by another object than before or at other targets, whose
 	// owner has changed, or that nobody owns any more.
 	Keys []fleet.Key
-	// Refused are the objects that are refused something else than before.
+	// Refused are the objects that are refused something else than before, or for somebody else's sake.
 	Refused []fleet.Autoscaler
 }
 
@@ -105,7 +105,7 @@ func (o *known) refused() []Refusal {
 	for _, e := range o.parts {
 		all = append(all, e.refused...)
 	}
-	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(a.place, b.place) })
+	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(a.Place, b.Place) })
 	return all
 }
 

@@ -110,6 +110,28 @@ func TestIndex_ARefusalNamesNobodyOfAnotherNamespace(t *testing.T) {
 	}
 }
 
+// Two keep a third from the same, and the one that is named goes: the other one is named.
+func TestIndex_WhoKeepsAnotherIsNamedAnew(t *testing.T) {
+	x := NewIndex()
+	x.Update([]Object{
+		object("a", "first", 2, at("app", "/shop/a")), object("b", "second", 1, at("app", "/shop/b")), object("c", "late", 0, at("app", "/shop")),
+	}, nil)
+	late, by := fleet.Autoscaler{Namespace: "c", Name: "late"}, map[string]bool{}
+	before := x.Refused(late)
+	if len(before) != 1 || !before[0].Foreign || before[0].Place != 0 {
+		t.Fatalf("it is refused %+v", before)
+	}
+	by[before[0].By.Namespace] = true
+	change := x.Update(nil, []fleet.Autoscaler{before[0].By})
+	after := x.Refused(late)
+	if len(after) != 1 || after[0].Text != before[0].Text || after[0].By.Name == "" || by[after[0].By.Namespace] {
+		t.Errorf("it is refused %+v, and was %+v", after, before)
+	}
+	if !slices.Equal(change.Refused, []fleet.Autoscaler{late}) {
+		t.Errorf("told is %+v", change)
+	}
+}
+
 // Who was refused comes up at once when the other one goes, asks for something else, or gets a younger date
 // by being made again.
 func TestIndex_WhoIsRefusedComesUp(t *testing.T) {

@@ -78,7 +78,7 @@ func (r *run) finish() Change {
 	}
 	var c Change
 	for a, before := range r.refused {
-		if !slices.EqualFunc(before, r.Index.Refused(a), func(a, b Refusal) bool { return a.Text == b.Text }) {
+		if !slices.EqualFunc(before, r.Index.Refused(a), func(a, b Refusal) bool { return a.Text == b.Text && a.By == b.By }) {
 			c.Refused = append(c.Refused, a)
 		}
 	}
@@ -125,7 +125,7 @@ func (r *run) judge(e *entry, own map[address]struct{}) (accepted []bool, list [
 	for i, t := range e.targets {
 		why, refused := r.refuses(e, t, own)
 		if refused {
-			why.place = e.places[i]
+			why.Place = e.places[i]
 			list = append(list, why)
 			continue
 		}

@@ -16,9 +16,11 @@ import (
 
 const (
 	nameLabel         = "app.kubernetes.io/name"
-	balancerName      = "load-balancer"                                             // of what the load balancers' pods are known by
-	servicesLabel     = nameLabel + " in (" + balancerName + ", metrics-collector)" // of those whose tokens are looked at
-	balancerContainer = "load-balancer"                                             // the load balancer's container in its pod
+	balancerName      = "load-balancer" // of what the load balancers' pods are known by
+	collectorName     = "metrics-collector"
+	controllerName    = "autoscaler-controller"
+	servicesLabel     = nameLabel + " in (" + balancerName + ", " + collectorName + ", " + controllerName + ")" // of those whose tokens are looked at
+	balancerContainer = "load-balancer"                                                                         // the load balancer's container in its pod
 )
 
 // BalancerSink takes what becomes of the load balancers' pods. A load balancer goes by its pod's name.
@@ -31,8 +33,8 @@ type BalancerSink interface {
 // Balancers watches the load balancers' pods in the controller's own namespace: one that is silent, but
 // runs and is ready, serves, and its reports alone do not arrive; one whose process has ended, or whose
 // pod was deleted, counts as gone sooner. Where they run elsewhere, or where this may not be looked at,
-// nothing is known of their pods, and one that is silent for a minute counts as gone. Of collectors it knows no more than
-// whose pods are no more: see Gone.
+// nothing is known of their pods, and one that is silent for a minute counts as gone. Of collectors and of the
+// controller's replicas it knows no more than whose pods are no more: see Gone.
 type Balancers struct {
 	follow    *following
 	log       *slog.Logger
@@ -49,13 +51,14 @@ type Balancers struct {
 type balancer struct {
 	name  string
 	uid   string
-	other bool // it is a collector: the sink hears nothing of it
+	other bool // it is another service's: the sink hears nothing of it
 	alive bool
 	ended time.Time // when its last process ended; zero: none did
 }
 
 func keepBalancer(p *corev1.Pod) balancer {
-	return balancer{name: p.Name, uid: string(p.UID), other: p.Labels[nameLabel] == "metrics-collector", alive: runsReady(p), ended: endOfBalancer(p)}
+	of := p.Labels[nameLabel]
+	return balancer{name: p.Name, uid: string(p.UID), other: of == collectorName || of == controllerName, alive: runsReady(p), ended: endOfBalancer(p)}
 }
 
 // NewBalancers makes it. It speaks to nobody yet.

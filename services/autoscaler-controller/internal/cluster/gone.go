@@ -57,7 +57,7 @@ func (s *podStore) isGone(namespace, name, uid string) bool {
 	return s.gone.has(uid)
 }
 
-// Gone tells the same of the pods of load balancers and collectors in the controller's own namespace.
+// Gone tells the same of the pods of load balancers, collectors and the controller's replicas in its own namespace.
 func (b *Balancers) Gone(namespace, name, uid string) bool {
 	if namespace != b.namespace {
 		return false

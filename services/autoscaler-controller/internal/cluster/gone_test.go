@@ -45,11 +45,13 @@ func TestBalancers_KnowWhosePodsAreGone(t *testing.T) {
 	b.Put(keepBalancer(named("c-1", "2", "metrics-collector")))
 	b.Put(keepBalancer(named("c-1", "3", "metrics-collector"))) // anew
 	b.Remove(keepBalancer(named("c-1", "3", "metrics-collector")))
+	b.Put(keepBalancer(named("a-1", "6", "autoscaler-controller")))
+	b.Remove(keepBalancer(named("a-1", "6", "autoscaler-controller")))
 	if said := fmt.Sprint(news.takes()); said != "[alive [lb-1]]" {
-		t.Errorf("of collectors something is told: %s", said)
+		t.Errorf("of others something is told: %s", said)
 	}
 	b.Replace(nil, 0)
-	for uid, want := range map[string]bool{"1": true, "2": true, "3": true, "4": false} {
+	for uid, want := range map[string]bool{"1": true, "2": true, "3": true, "4": false, "6": true} {
 		if got := b.Gone("home", "lb-1", uid); got != want {
 			t.Errorf("uid %s is gone: %v", uid, got)
 		}

@@ -27,7 +27,7 @@ func (w *Watcher) observation(k fleet.Key, app *application, pods []*pod) fleet.
 		Key: k, Autoscaler: by.Name, Since: app.since, Spec: by.Scaling,
 		Waiting: by.Waiting, Uncounted: by.Uncounted, Restore: by.Restore, Slept: app.kept.Slept, Learned: app.kept.Learned,
 	}
-	o.Owner = w.rivals(k)
+	o.Owner, o.Refused = w.rivals(k), w.refusedOf(by.Autoscaler, k.Deployment)
 	if d := w.deployments.get(objectName{k.Namespace, k.Deployment}); d != nil {
 		o.Deployment = d.Deployment
 	}

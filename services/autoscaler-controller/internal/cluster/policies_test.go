@@ -75,10 +75,36 @@ func TestWatcher_AClaimOfAnotherNamespaceIsRefusedAndComesUp(t *testing.T) {
 	if n := w.Refusals(); n != (Refusals{Foreign: 1}) {
 		t.Errorf("refused are %+v", n)
 	}
+	refused := w.RefusedClaims()
+	if len(refused) != 1 || refused[0].Of != (fleet.Autoscaler{Namespace: "b", Name: "mine"}) || refused[0].Deployment != "app" || refused[0].Prefix != "/buy/login" ||
+		!refused[0].Foreign || refused[0].By != (fleet.Autoscaler{Namespace: "shop", Name: "theirs"}) || strings.Contains(refused[0].Text, "shop") {
+		t.Errorf("refused is %+v", refused)
+	}
 	w.remove(older)
 	saysOnce(t, w, "it goes", "observe b/app", "forget shop/app", "refresh b/mine")
 	if n := w.Refusals(); n != (Refusals{}) {
 		t.Errorf("refused are %+v", n)
+	}
+}
+
+// What an application is refused besides goes with it, as soon as it is so and until it is no more.
+func TestWatcher_AnApplicationSaysWhatItsAutoscalerIsRefusedForIt(t *testing.T) {
+	older, mine := in("shop", "theirs", 0, target("app", "/buy")), in("b", "mine", 1, target("app", "/buy/login"), target("app", "/b/x"), target("other", "/buy/y"))
+	w, k := newWorld(t, mine), fleet.Key{Namespace: "b", Deployment: "app"}
+	if got := w.sink.last[k].Refused; got != nil {
+		t.Errorf("alone it is refused %+v", got)
+	}
+	w.see(older)
+	got := w.sink.last[k].Refused
+	if len(got) != 1 || got[0].Prefix != "/buy/login" || got[0].By.Namespace != "shop" {
+		t.Errorf("it is refused %+v", got)
+	}
+	if all := w.RefusedClaims(); len(all) != 2 || all[1].Deployment != "other" {
+		t.Errorf("all are %+v", all)
+	}
+	w.remove(older)
+	if got := w.sink.last[k].Refused; got != nil || w.RefusedClaims() != nil {
+		t.Errorf("alone again it is refused %+v", got)
 	}
 }
 

@@ -190,16 +190,18 @@ func (w *Watcher) apply(change claims.Change, updated []fleet.Autoscaler) {
 			w.release(k)
 		}
 	}
-	w.observeAll(claimed)
 	for _, a := range change.Refused {
 		refused := w.index.Refused(a)
+		before := w.refusedKeys(a)
 		if w.autoscalers.refuse(a, refused) {
 			updated = append(updated, a)
+			claimed = append(append(claimed, before...), w.refusedKeys(a)...) // these applications say it
 		}
 		if w.started.Load() {
 			w.logRefusals(objectName{a.Namespace, a.Name}, refused)
 		}
 	}
+	w.observeAll(claimed)
 	if !w.started.Load() {
 		return
 	}

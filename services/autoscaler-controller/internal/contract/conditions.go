@@ -28,16 +28,20 @@ type Standing struct {
 	Claims     []Claim  // one for each target, in their order
 }
 
+// RefusedFor is the reason of a claim that is refused, for another namespace's sake or for an older one of the same.
+func RefusedFor(foreign bool) string {
+	if foreign {
+		return string(autoscaler.ClaimRefused)
+	}
+	return string(autoscaler.RouteConflict)
+}
+
 func (s Standing) condition() fleet.Condition {
 	switch {
 	case s.Malformed != nil:
 		return fleet.Condition{Type: accepted, Reason: "Malformed", Message: s.Malformed.Error()}
 	case len(s.Refused) > 0:
-		reason := "RouteConflict"
-		if s.Foreign {
-			reason = "ClaimRefused"
-		}
-		return fleet.Condition{Type: accepted, Reason: reason, Message: strings.Join(s.Refused, "; ")}
+		return fleet.Condition{Type: accepted, Reason: RefusedFor(s.Foreign), Message: strings.Join(s.Refused, "; ")}
 	default:
 		return fleet.Condition{Type: accepted, OK: true, Reason: "Accepted", Message: "every target is scaled and routed to"}
 	}

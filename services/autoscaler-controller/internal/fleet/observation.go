@@ -34,12 +34,24 @@ type Observation struct {
 	Waiting    Waiting
 	Uncounted  []UncountedRequest
 	Deployment Deployment
-	Pods       []Pod   // ordered by name
-	Owner      string  // who else scales the Deployment, in words; "" is nobody
-	Restore    bool    // whether it is woken when no CustomAutoscaler names it any more
-	Slept      int32   // pods asked for before it went to sleep, as the status keeps it; 0 is not known
-	Problem    string  // what keeps the route from being resolved as written; "" is nothing
-	Learned    Learned // as it was last written down, by whoever led
+	Pods       []Pod          // ordered by name
+	Owner      string         // who else scales the Deployment, in words; "" is nobody
+	Restore    bool           // whether it is woken when no CustomAutoscaler names it any more
+	Slept      int32          // pods asked for before it went to sleep, as the status keeps it; 0 is not known
+	Problem    string         // what keeps the route from being resolved as written; "" is nothing
+	Learned    Learned        // as it was last written down, by whoever led
+	Refused    []RefusedClaim // what its CustomAutoscaler asks for the Deployment besides, and has not
+}
+
+// RefusedClaim is what a CustomAutoscaler asks for a Deployment, and has not.
+type RefusedClaim struct {
+	Of         Autoscaler
+	Deployment string
+	Prefix     string
+	Hosts      []string
+	Text       string     // for whoever may see the object: it names nothing of another namespace
+	Foreign    bool       // another namespace has it, or a ClaimPolicy gives it to others
+	By         Autoscaler // who has it; the zero value: a ClaimPolicy decides
 }
 
 // Address is how clients name the application, and how it is served.

@@ -22,7 +22,7 @@ const (
 type Grant struct {
 	Caller     access.Caller
 	everywhere bool
-	namespace  string // the one alone; "" with people: those that they may see
+	namespace  string // the one alone; "": those that people may see
 	people     People
 	token      string
 	right      access.Right
@@ -39,10 +39,23 @@ func (g *Grant) Sees(ctx context.Context, namespaces []string) (map[string]bool,
 	switch {
 	case g.everywhere:
 		return nil, nil
-	case g.people == nil:
+	case g.namespace != "" || g.people == nil:
 		return map[string]bool{g.namespace: true}, nil
 	}
 	return among(ctx, g.people, g.token, g.right, namespaces)
+}
+
+// SeesToo tells whether the caller has the right in another namespace than the one that the call is about. One of which
+// that cannot be asked now is not seen.
+func (g *Grant) SeesToo(ctx context.Context, namespace string) bool {
+	switch {
+	case g.everywhere || g.namespace == namespace:
+		return true
+	case g.people == nil:
+		return false
+	}
+	may, err := g.people.May(ctx, g.token, g.right, namespace)
+	return err == nil && may
 }
 
 // among are the namespaces in which the bearer of a token has a right.

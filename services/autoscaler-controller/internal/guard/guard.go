@@ -201,16 +201,24 @@ func (g *Guard) identify(ctx context.Context, rule access.Rule, token string) (a
 		}
 		return access.Caller{}, err
 	}
-	for _, pods := range g.Pods {
-		if who.PodUID != "" && pods.Gone(who.Namespace, who.Pod, who.PodUID) {
-			return access.Caller{}, fault.New(fault.Unauthenticated, "the token is of a pod %s in the namespace %s that is gone", who.Pod, who.Namespace)
-		}
+	if err := g.gone(who); err != nil {
+		return access.Caller{}, err
 	}
 	account := access.Account{Namespace: who.Namespace, Name: who.Account}
 	is := g.roles[account]
 	return access.Caller{
 		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, PodUID: who.PodUID, Node: who.Node, Balancer: is.balancer, Collector: is.collector, Controller: is.controller,
 	}, nil
+}
+
+// gone refuses whose pod is no more.
+func (g *Guard) gone(who identity.Identity) error {
+	for _, pods := range g.Pods {
+		if who.PodUID != "" && pods.Gone(who.Namespace, who.Pod, who.PodUID) {
+			return fault.New(fault.Unauthenticated, "the token is of a pod %s in the namespace %s that is gone", who.Pod, who.Namespace)
+		}
+	}
+	return nil
 }
 
 func (g *Guard) person(ctx context.Context, token string) (access.Caller, error) {
@@ -228,7 +236,7 @@ func (g *Guard) ask(ctx context.Context, caller access.Caller, token string, d *
 	case err != nil:
 		return Grant{Caller: caller}, err
 	case allowed:
-		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace}, nil
+		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace, people: g.People, token: token, right: d.Right}, nil
 	case d.Narrows:
 		return Grant{Caller: caller, people: g.People, token: token, right: d.Right}, nil
 	}

@@ -17,7 +17,8 @@ type Review struct {
 	Namespaces    []string // in the order of the question
 }
 
-// Review says what the bearer of a token may. The token of a service is no person's: it is known, and may nothing.
+// Review says what the bearer of a token may. The token of a service is no person's: it is known, if its pod is not gone,
+// and may nothing.
 func (g *Guard) Review(ctx context.Context, token string, right access.Right, namespaces []string) (Review, error) {
 	caller, err := g.bearer(ctx, token)
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) {
@@ -57,5 +58,8 @@ func (g *Guard) bearer(ctx context.Context, token string) (access.Caller, error)
 		return g.person(ctx, token)
 	}
 	who, err := g.Services.Verify(ctx, token)
+	if err == nil {
+		err = g.gone(who)
+	}
 	return access.Caller{Kind: access.Service, Name: who.Name}, err
 }

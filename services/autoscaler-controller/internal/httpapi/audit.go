@@ -90,14 +90,9 @@ func readObject(body []byte) *customResource {
 	return &o
 }
 
-// noted tells whether a call on an object is a change that is taken note of.
-func (a *api) noted(r *http.Request) bool {
-	return a.Audit != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !r.URL.Query().Has("dryRun")
-}
-
 // before is an object as it is before a change, as far as the caller may see it; nil: that is not known.
 func (a *api) before(r *http.Request, change *http.Request) *customResource {
-	if !a.noted(r) || r.Method == http.MethodPost {
+	if r.Method == http.MethodPost {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), lookTime)
@@ -123,9 +118,6 @@ const lookTime = 2 * time.Second
 // changedObject takes note of a change that was passed on to the API server, after it has answered with a body or an
 // error.
 func (a *api) changedObject(r *http.Request, was *customResource, body []byte, status int, err error) {
-	if !a.noted(r) {
-		return
-	}
 	grant, operation := guard.From(r.Context())
 	c := Change{Operation: operation, Namespace: chi.URLParam(r, "namespace"), Status: status, Who: a.who(r, grant)}
 	name := chi.URLParam(r, "name")

@@ -66,7 +66,8 @@ type oneObject struct {
 	generation  int
 	spec        string
 	look, asked []string
-	away        bool // for who looks
+	sent        string // the last body
+	away        bool   // for who looks
 }
 
 func (o *oneObject) Do(r *http.Request) (*http.Response, error) {
@@ -84,7 +85,7 @@ func (o *oneObject) Do(r *http.Request) (*http.Response, error) {
 		return answer(200, shown())
 	}
 	body, _ := io.ReadAll(r.Body)
-	o.asked = append(o.asked, r.Method+" "+r.URL.RawQuery)
+	o.asked, o.sent = append(o.asked, r.Method+" "+r.URL.RawQuery), string(body)
 	if r.Method == http.MethodDelete {
 		return answer(200, `{"kind":"Status","status":"Success"}`)
 	}
@@ -130,6 +131,39 @@ func TestAudit_SaysWhatWasChangedOfAnObject(t *testing.T) {
 	}
 	if len(one.look) != 3 {
 		t.Errorf("it looked %q: neither for a dryRun nor before there is something", one.look)
+	}
+}
+
+// The API server reads the options of a DELETE from its body, if it has one, and then not from the query.
+func TestAudit_ADeleteIsADryRunWhereTheAPIServerTakesItForOne(t *testing.T) {
+	for _, c := range []struct {
+		query, body, media string
+		status, lines      int
+	}{
+		{"?dryRun=All", ``, "", 200, 0},
+		{"", `{}`, "application/json", 200, 1},
+		{"", `{"dryRun":["All"]}`, "application/json", 200, 0},
+		{"", `{"dryRun":["All"]}`, "", 200, 0},
+		{"", `{"dryRun":["All"]}`, "application/json; charset=utf-8", 200, 0},
+		{"", `{"dryRun":[]}`, "application/json", 200, 1},
+		{"", `{"DryRun":["All"]}`, "application/json", 200, 1}, // names are told apart by their case there
+		{"", `{"dryRun":["All"]`, "application/json", 200, 1},
+		{"", `{"dryRun":["All"]}`, "application/vnd.kubernetes.protobuf", 200, 1},
+		{"?dryRun=All", `{}`, "application/json", 400, 0},
+		{"?dryRun=All", `{"dryRun":["All"]}`, "application/json", 400, 0},
+	} {
+		p, kept, one := guarding(mayAll()), &book{}, &oneObject{generation: 3, spec: `{"idleTime":90}`}
+		p.audit, p.objects = kept, one
+		w := do(p.handler(t), "DELETE", objectsPath+"/fib"+c.query, c.body, "Authorization", "Bearer jane", "Content-Type", c.media)
+		if w.Code != c.status || len(kept.lines) != c.lines || (c.status == 200) != (len(one.asked) == 1) {
+			t.Errorf("%+v: %d %s, lines %+v, asked %q", c, w.Code, w.Body, kept.lines, one.asked)
+		}
+		if c.status == 400 && !strings.Contains(w.Body.String(), "in the body alone") {
+			t.Errorf("%+v: %s", c, w.Body)
+		}
+		if c.status == 200 && one.sent != c.body {
+			t.Errorf("%+v: %q was passed on", c, one.sent)
+		}
 	}
 }
 

@@ -106,6 +106,9 @@ func applicationChange(v fleet.View) autoscaler.ApplicationChange {
 	if v.Blocked != (fleet.Blocked{}) || v.Contest != "" || v.Owner != "" {
 		out.Blocked = new(true)
 	}
+	if len(v.Refused) > 0 {
+		out.ClaimRefused = new(true)
+	}
 	if w := v.WakeUp; w != nil {
 		out.WakeUpId, out.WakeUpOutcome = optional(w.ID), new(autoscaler.WakeUpOutcome(w.Outcome))
 		for _, p := range w.Phases {

@@ -376,8 +376,11 @@ func TestGuarded_OldCallersAreServedWhereTokensAreOptional(t *testing.T) {
 	h := p.handler(t)
 	for operation, call := range calls {
 		want := http.StatusOK
-		if operation == "issueCertificate" { // which none of them asks for: it names a pod, and only a token does
+		switch operation { // which none of them asks for
+		case "issueCertificate": // it names a pod, and only a token does
 			want = http.StatusForbidden
+		case "reportChanges":
+			want = http.StatusUnauthorized
 		}
 		if w := do(h, call.method, call.target, call.body); w.Code != want {
 			t.Errorf("%s without a token: %d, want %d: %s", operation, w.Code, want, w.Body)

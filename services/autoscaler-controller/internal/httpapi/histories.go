@@ -48,7 +48,7 @@ func (a *api) named(ctx context.Context, namespace, name string) (fleet.Key, err
 		return k, fault.New(fault.Forbidden, "you do not see the namespace %s", namespace)
 	}
 	if _, known := a.Fleet.View(k, time.Now()); !known {
-		return k, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s; %s", k, a.known(namespace))
+		return k, a.unknown(k)
 	}
 	return k, nil
 }

@@ -40,19 +40,31 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 		query.Set("fieldValidation", "Strict") // an unknown field is a mistake, not a wish
 		out.URL.RawQuery = query.Encode()
 	}
-	was := a.before(r, out)
+	noted, err := a.noted(r, out)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	var was *customResource
+	if noted {
+		was = a.before(r, out)
+	}
 	answer, err := a.Objects.Do(out)
 	if err != nil {
 		if tooLarge := contract.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
 			err = tooLarge
 		}
-		a.changedObject(r, was, nil, 0, err)
+		if noted {
+			a.changedObject(r, was, nil, 0, err)
+		}
 		a.refuse(w, r, err)
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := read(answer)
-	a.changedObject(r, was, body, answer.StatusCode, err)
+	if noted {
+		a.changedObject(r, was, body, answer.StatusCode, err)
+	}
 	if err != nil {
 		a.refuse(w, r, err)
 		return

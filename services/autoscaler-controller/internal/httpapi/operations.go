@@ -111,8 +111,9 @@ func (a *api) ListApplications(ctx context.Context, in autoscaler.ListApplicatio
 	if q.sees, err = a.seen(ctx, q.namespace, a.Fleet.Namespaces); err != nil {
 		return nil, err
 	}
-	page, meta := applications(a, q, a.shown)
-	return autoscaler.ListApplications200JSONResponse{Items: page.Items, Metadata: meta}, nil
+	holders := a.holders(ctx)
+	page, meta := applications(a, q, func(v fleet.View) autoscaler.Application { return a.shown(v, holders) })
+	return autoscaler.ListApplications200JSONResponse{Items: page.Items, Metadata: meta, RefusedClaims: a.refusedBeside(q, holders)}, nil
 }
 
 // GetApplication shows one application.
@@ -121,9 +122,9 @@ func (a *api) GetApplication(ctx context.Context, in autoscaler.GetApplicationRe
 	if err != nil {
 		return nil, err
 	}
-	shown, ok := a.show(k)
+	shown, ok := a.show(k, a.holders(ctx))
 	if !ok {
-		return nil, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s; %s", k, a.known(in.Namespace))
+		return nil, a.unknown(k)
 	}
 	return autoscaler.GetApplication200JSONResponse(shown), nil
 }
@@ -142,17 +143,18 @@ func (a *api) known(namespace string) string {
 	return "in " + namespace + " are named: " + strings.Join(names, ", ")
 }
 
-func (a *api) show(k fleet.Key) (autoscaler.Application, bool) {
+func (a *api) show(k fleet.Key, h *holders) (autoscaler.Application, bool) {
 	view, ok := a.Fleet.View(k, time.Now())
 	if !ok {
 		return autoscaler.Application{}, false
 	}
-	return a.shown(view), true
+	return a.shown(view, h), true
 }
 
-func (a *api) shown(v fleet.View) autoscaler.Application {
+func (a *api) shown(v fleet.View, h *holders) autoscaler.Application {
 	last, conditions := a.Control.Insight(v.Observation.Key)
 	out := application(v, last, conditions)
+	out.RefusedClaims = h.claims(v.Refused, refusedOfOne)
 	if s, known := a.History.Savings(v.Observation.Key); known {
 		out.Savings = saved(s)
 	}

@@ -107,6 +107,7 @@ type Options struct {
 	Metrics    Metrics
 	News       News    // nil: nothing is told of
 	History    History // nil: none is kept
+	Claims     Claims  // nil: none are refused
 	Objects    Objects
 	Settings   Settings
 	Leadership Leadership
@@ -173,6 +174,9 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	}
 	if o.History == nil {
 		o.History = noHistory{}
+	}
+	if o.Claims == nil {
+		o.Claims = noClaims{}
 	}
 	api := &api{
 		Options: o, codec: codec,

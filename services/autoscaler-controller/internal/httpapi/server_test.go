@@ -63,6 +63,7 @@ type parts struct {
 	pushes    Pushes
 	guard     Guard
 	audit     Audit
+	claims    Claims
 	objects   Objects // nil: these
 	book      Changes
 	kept      *fleet.BalancerSettings
@@ -184,7 +185,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	}
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, News: p.board, History: p.history, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Claims: p.claims, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -75,6 +75,9 @@ func NewSharded(o Options, each []Shard) (http.Handler, error) {
 	for i, one := range each {
 		one.Fleet = shardFleet{one.Fleet, i, len(each)}
 		of := o.With(one)
+		if o.Claims != nil {
+			of.Claims = shardClaims{o.Claims, i, len(each)}
+		}
 		of.Shard = mark(i, len(each))
 		port, err := relaying(of, valid)
 		if err != nil {

@@ -87,7 +87,7 @@ func front(t *testing.T, list []*desk, elsewhere *parts) http.Handler {
 	}
 	h, err := NewSharded(Options{
 		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return elsewhere.missing }, Ending: elsewhere.ending, Dial: elsewhere.dial, Guard: elsewhere.guard,
+		Missing: func() string { return elsewhere.missing }, Ending: elsewhere.ending, Dial: elsewhere.dial, Guard: elsewhere.guard, Claims: elsewhere.claims,
 	}, each)
 	if err != nil {
 		t.Fatal(err)

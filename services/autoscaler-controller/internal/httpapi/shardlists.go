@@ -62,7 +62,7 @@ func (s *sharded) list(w http.ResponseWriter, r *http.Request, of *merged) {
 		a.pass(w)
 		return
 	}
-	all, rest, err := items(answers, of.key)
+	all, claims, rest, err := items(answers, of.key)
 	if err != nil {
 		unreadable(w, r, err)
 		return
@@ -86,7 +86,7 @@ func (s *sharded) list(w http.ResponseWriter, r *http.Request, of *merged) {
 	}
 	page.More = page.More || rest != 0
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(written(page.Items, meta(q, page, behind))) // the client has gone: nothing to do
+	_, _ = w.Write(written(page.Items, claims, meta(q, page, behind))) // the client has gone: nothing to do
 }
 
 // chosen is what a list is chosen by, as its operation has it.
@@ -98,48 +98,60 @@ func chosen(query url.Values) choice {
 	}
 }
 
-// items are those of all answers, in their order, and how many follow them; negative: some, nobody knows how many.
-func items(answers []*kept, key func(item) []string) (all []item, rest int, err error) {
+// items are those of all answers, in their order, and how many follow them; negative: some, nobody knows how many. Claims
+// that are refused are of applications alone.
+func items(answers []*kept, key func(item) []string) (all, claims []item, rest int, err error) {
 	known := true
 	for _, a := range answers {
 		var part struct {
 			Metadata autoscaler.PageMeta `json:"metadata"`
 			Items    []json.RawMessage   `json:"items"`
+			Refused  []json.RawMessage   `json:"refusedClaims"`
 		}
 		if err := json.Unmarshal(a.Bytes(), &part); err != nil {
-			return nil, 0, err //nolint:wrapcheck // who asks says of what
+			return nil, nil, 0, err //nolint:wrapcheck // who asks says of what
 		}
-		for _, raw := range part.Items {
+		for _, raw := range slices.Concat(part.Items, part.Refused) {
 			one := item{raw: raw}
 			if err := json.Unmarshal(raw, &one); err != nil {
-				return nil, 0, err //nolint:wrapcheck // who asks says of what
+				return nil, nil, 0, err //nolint:wrapcheck // who asks says of what
 			}
 			one.key = key(one)
 			all = append(all, one)
 		}
+		own := len(all) - len(part.Refused)
+		all, claims = all[:own], append(claims, all[own:]...)
 		if n := part.Metadata.RemainingItemCount; n != nil {
 			rest += int(*n)
 		} else if part.Metadata.Continue != nil {
 			known = false
 		}
 	}
-	slices.SortStableFunc(all, func(a, b item) int { return slices.Compare(a.key, b.key) })
+	byKey := func(a, b item) int { return slices.Compare(a.key, b.key) }
+	slices.SortStableFunc(all, byKey)
+	slices.SortStableFunc(claims, byKey)
 	if !known {
 		rest = -1
 	}
-	return all, rest, nil
+	return all, claims[:min(len(claims), refusedOfAll)], rest, nil
 }
 
-func written(all []item, meta *autoscaler.PageMeta) []byte {
+func written(all, claims []item, meta *autoscaler.PageMeta) []byte {
 	var b bytes.Buffer
-	b.WriteString(`{"items":[`)
-	for i, one := range all {
-		if i > 0 {
-			b.WriteByte(',')
+	list := func(name string, all []item) {
+		b.WriteString(name + `:[`)
+		for i, one := range all {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.Write(one.raw)
 		}
-		b.Write(one.raw)
+		b.WriteByte(']')
 	}
-	b.WriteByte(']')
+	list(`{"items"`, all)
+	if len(claims) > 0 {
+		list(`,"refusedClaims"`, claims)
+	}
 	if meta != nil {
 		said, _ := json.Marshal(meta) // a text and a number
 		b.WriteString(`,"metadata":` + string(said))

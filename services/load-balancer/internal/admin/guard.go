@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/pace"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin/rights"
 )
 
@@ -30,10 +32,11 @@ const (
 	Forbidden       Judgement = "forbidden"
 	Unjudged        Judgement = "unjudged" // nobody could say; refused
 	Unasked         Judgement = "unasked"  // let through, since authentication is optional
+	TooOften        Judgement = "too-often"
 )
 
 // Judgements are all there are.
-var Judgements = []Judgement{Allowed, Unauthenticated, Forbidden, Unjudged, Unasked}
+var Judgements = []Judgement{Allowed, Unauthenticated, Forbidden, Unjudged, Unasked, TooOften}
 
 // GuardOptions say whom the admin port serves.
 type GuardOptions struct {
@@ -41,8 +44,10 @@ type GuardOptions struct {
 	// Optional lets a call through that has no token, as those of 0.1.0 had none; and one whose token nobody
 	// can judge now, which without it would pass.
 	Optional    bool
-	OpenMetrics bool            // to everybody
-	Judged      func(Judgement) // is told each; nil is nobody
+	OpenMetrics bool // to everybody
+	// CallsPerSecond is how many calls of one person are served, four times as many at once; 0: any number.
+	CallsPerSecond int
+	Judged         func(Judgement) // is told each; nil is nobody
 	// WithoutToken is told of each call that is let through without a token, since that is optional; nil is nobody.
 	WithoutToken func()
 }
@@ -51,7 +56,15 @@ type GuardOptions struct {
 type Guard struct {
 	o          GuardOptions
 	operations map[string]string // the operationId, by method and path
+	paces      *pace.Paces[string]
 }
+
+// How many callers are known to the limit, beyond which the one that called longest ago begins anew, and how many
+// seconds' worth of calls one may make at once.
+const (
+	maxPaced    = 10_000
+	callsAtOnce = 4
+)
 
 // NewGuard makes one. An operation without a row among the rights is nobody's, and so an error.
 func NewGuard(o GuardOptions) (*Guard, error) {
@@ -62,7 +75,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 	if o.Judged == nil {
 		o.Judged = func(Judgement) {}
 	}
-	g := &Guard{o: o, operations: map[string]string{
+	g := &Guard{o: o, paces: pace.New[string](maxPaced), operations: map[string]string{
 		"GET /healthz": "getLiveness", "GET /readyz": "getReadiness", "GET /metrics": "getMetrics", // the generated copy has none of them
 	}}
 	for path, item := range spec.Paths.Map() {
@@ -124,6 +137,10 @@ func (g *Guard) judge(r *http.Request, right rights.Right) (*caller, error) {
 		return nil, err
 	}
 	who.user, who.everywhere = answer.User, answer.Everywhere
+	if n := g.o.CallsPerSecond; n > 0 && !g.paces.Take(who.user, pace.Pace{PerSecond: float64(n), Burst: callsAtOnce * n}, time.Now()) {
+		g.o.Judged(TooOften)
+		return nil, fault.New(fault.TooMany, "%s makes more than %d calls a second", who.user, n).After(time.Second)
+	}
 	if !answer.Everywhere && right.Kind == rights.Whole {
 		return nil, who.mayNot("")
 	}

@@ -25,6 +25,7 @@ type IdentitySettings struct {
 	TokenFile      string // this replica's token for the controller and for other load balancers; "" sends none
 	Authentication string // required or optional
 	OpenMetrics    bool   // GET /metrics is anybody's
+	CallsPerSecond int    // of one person at the admin port; 0: any number
 	Accounts       string // service accounts of other load balancers; "" is this one's own
 }
 
@@ -32,6 +33,7 @@ func (i *IdentitySettings) declare(set *settings.Set) {
 	set.String(&i.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller and to other load balancers; empty sends none, and a file that is missing is said in the log")
 	set.Choice(&i.Authentication, "authentication", authentication.Required, "whether callers of the admin port and other load balancers must bring a token; optional serves those without one as 0.1.0 did, for a rollout", authentication.Required, authentication.Optional)
 	set.Bool(&i.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
+	set.Int(&i.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person to the admin port that are served, four times as many at once; 0: any number")
 	set.String(&i.Accounts, "balancer-accounts", "", "service accounts of other load balancers, as namespace/name with commas between; by default the one of this load balancer's own token")
 }
 
@@ -48,6 +50,7 @@ type identities struct {
 	token    *bearer.Token
 	keys     *identity.Follower
 	gate     *identity.Gate
+	others   *peerTokens
 	peers    *prometheus.CounterVec
 	admin    *prometheus.CounterVec
 	reviews  *prometheus.CounterVec
@@ -58,7 +61,11 @@ func newIdentities(a *App) (*identities, error) {
 	s := a.settings.Identities
 	i := &identities{settings: s, token: bearer.New(bearer.Options{File: s.TokenFile, Log: a.log})}
 	i.keys = identity.NewFollower(func(ctx context.Context) (identity.Published, error) { return a.controller.IdentityKeys(ctx) }, a.log)
+	i.others = newPeerTokens(func(ctx context.Context, token string) (access.Answer, error) {
+		return a.controller.ReviewAccess(ctx, access.Question{Token: token, Verb: "get", Resource: "customautoscalers"})
+	})
 	i.peers = counter(a, "nemesis_lb_peer_tokens_total", "Exchanges that other load balancers asked for, by how their tokens were judged.", "outcome")
+	i.peers.WithLabelValues(peerGone)
 	i.admin = counter(a, "nemesis_lb_admin_calls_total", "Calls of the admin port that want a right, by what became of them.", "judgement")
 	i.reviews = counter(a, "nemesis_lb_access_reviews_total", "Questions what a caller may do, by whether the controller was asked.", "result")
 	for _, j := range admin.Judgements {
@@ -109,7 +116,7 @@ func (i *identities) guard(asker *controller.Client) (*admin.Guard, error) {
 		return nil, err
 	}
 	return admin.NewGuard(admin.GuardOptions{
-		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics, WithoutToken: i.calls.WithoutToken,
+		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics, CallsPerSecond: i.settings.CallsPerSecond, WithoutToken: i.calls.WithoutToken,
 		Judged: func(j admin.Judgement) { i.admin.WithLabelValues(string(j)).Inc() },
 	})
 }
@@ -130,8 +137,16 @@ func (i *identities) peer(ctx context.Context, h http.Header) (pod string, err e
 	case who.Pod == "" || !slices.Contains(accounts, who.Namespace+"/"+who.Account):
 		return "", fault.New(fault.Forbidden, "%s is no load balancer's service account, or its token is not a pod's: this port is for load balancers alone", who.Name)
 	}
+	token, _ := bearer.Of(h)
+	if why := i.others.refusal(ctx, token); why != "" {
+		i.peers.WithLabelValues(peerGone).Inc()
+		return "", fault.New(fault.Unauthenticated, "the autoscaler-controller does not take this token any more: %s", why)
+	}
 	return who.Pod, nil
 }
+
+// peerGone is the outcome of a token that is good by the keys, and that the controller takes no more.
+const peerGone = "gone"
 
 // accounts are those of load balancers.
 func (i *identities) accounts(ctx context.Context) ([]string, error) {

@@ -43,6 +43,7 @@ func TestPeerPort_TakesTheWordOfLoadBalancersEachForItself(t *testing.T) {
 	if err := os.WriteFile(file, []byte(g.issuer.Token(t, ns, account, "lb-a")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	g.gone = g.issuer.Token(t, ns, account, "lb-gone")
 	listen := peerAddress(t, g, url, func(s *app.Settings) { s.Identities.Authentication, s.Identities.TokenFile = "required", file })
 	now := time.Now()
 	message := func(from string) string {
@@ -68,6 +69,7 @@ func TestPeerPort_TakesTheWordOfLoadBalancersEachForItself(t *testing.T) {
 		says        string
 	}{
 		"itself":                   {other, "lb-b", 409, "lb-a"},
+		"gone":                     {g.gone, "lb-gone", 401, "does not take this token any more: the API server does not know it"},
 		"another pod":              {other, "lb-c", 403, "speaks for itself alone"},
 		"nobody":                   {"", "lb-b", 401, "send a token"},
 		"expired":                  {expired, "lb-b", 401, "expired"},

@@ -57,6 +57,7 @@ export function Application({ ns, name }: { ns: string; name: string }) {
         <Actions app={app} rights={mine.value} done={again} />
       </header>
       <Trouble text={app.blocked ? `It cannot start: ${app.blocked.message ?? app.blocked.reason}` : trouble} />
+      {app.refusedClaims?.map((c) => <Trouble key={c.apiPrefix + c.hosts} text={`Claim refused: ${c.message}${c.heldBy ? ` (held by ${c.heldBy.namespace}/${c.heldBy.autoscaler})` : ""}`} />)}
       <dl class="facts">
         <Fact name="Pods">{app.readyReplicas} ready of {app.replicas} <span class="quiet">({app.minReplicas} to {app.maxReplicas})</span></Fact>
         <Fact name="Requests">{count(app.traffic.inFlight)} on pods, {count(app.traffic.waiting)} waiting</Fact>
