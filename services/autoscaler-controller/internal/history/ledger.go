@@ -253,6 +253,13 @@ func lastRun(runs []byte) (at int) {
 
 // tally reads one, and how often it stands.
 func (d *decoder) tally() (t tally, times int) {
+	times = d.tallyInto(&t)
+	return t, times
+}
+
+// tallyInto reads it where there may have been another one, whose room is used again.
+func (d *decoder) tallyInto(t *tally) (times int) {
+	*t = tally{waits: Waits{t.waits.of[:0]}}
 	parts := d.byte()
 	times = 1
 	has := func(part byte) bool { return parts&part != 0 }
@@ -291,7 +298,7 @@ func (d *decoder) tally() (t tally, times int) {
 			t.waits.add(wait{step, times})
 		}
 	}
-	return t, times
+	return times
 }
 
 func (d *decoder) wide() float64 {
@@ -349,15 +356,15 @@ func (d *decoder) ledger() (l ledger) {
 	return ledger{}
 }
 
-// each yields all hours, the oldest first, that which is being filled included.
+// each yields all hours, the oldest first, that which is being filled included; each is lent for the call alone.
 func (l *ledger) each(yield func(n int64, t *tally)) {
 	if !l.begun {
 		return
 	}
 	d, n := decoder{from: l.kept}, l.at-int64(l.closed)
+	var t tally
 	for len(d.from) > 0 && !d.failed {
-		t, times := d.tally()
-		for range times {
+		for range d.tallyInto(&t) {
 			yield(n, &t)
 			n++
 		}

@@ -18,6 +18,7 @@ type Totals struct {
 // since is the first of them of which anything is known; the zero value: nothing is.
 func (h *History) Between(from, to time.Time) (t Totals, since time.Time) {
 	first, end := number(from.Add(time.Hour-1), time.Hour), number(to.Add(time.Hour-1), time.Hour)
+	var waits sum
 	h.ledger.each(func(n int64, of *tally) {
 		if n < first || n >= end || of.seen == 0 {
 			return
@@ -33,23 +34,18 @@ func (h *History) Between(from, to time.Time) (t Totals, since time.Time) {
 		t.Rejected += int64(whole(of.rejected)) //nolint:gosec // G115: at most 2^53
 		t.Failed += int64(of.failed)
 		t.Late += int64(of.late)
-		t.Waits.Join(of.waits)
+		waits.join(of.waits)
 	})
+	t.Waits = waits.waits()
 	if since.IsZero() {
 		return t, since
 	}
 	t.SavedAgainstOne = t.Asleep // one pod would have been there meanwhile
-	now := to
-	if h.until.After(now) {
-		now = h.until
-	}
-	hours, _ := h.Read(Hours, now)
-	for i, s := range hours.Slots {
-		if n := number(hours.Start, time.Hour) + int64(i); n >= number(since, time.Hour) && n < end {
-			t.Arrivals += s.Arrivals
-			t.PodSeconds += float64(s.PodSeconds)
-		}
-	}
+	hours := len(shapes) - 1
+	h.rings[hours].each(shapes[hours], number(since, time.Hour), end, func(s slot) {
+		t.Arrivals += unpack(s.arrivals, wideDigits)
+		t.PodSeconds += float64(unpack(s.pods, wideDigits))
+	})
 	return t, since
 }
 

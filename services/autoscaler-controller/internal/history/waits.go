@@ -48,6 +48,10 @@ func (w *Waits) AddTimes(d time.Duration, times int64) {
 }
 
 func (w *Waits) add(one wait) {
+	if last := len(w.of) - 1; last < 0 || w.of[last].step < one.step { // they mostly come in order
+		w.of = append(w.of, one)
+		return
+	}
 	i, known := slices.BinarySearchFunc(w.of, one.step, func(a wait, step uint8) int { return int(a.step) - int(step) })
 	if known {
 		w.of[i].times = plus(w.of[i].times, one.times)
@@ -79,6 +83,32 @@ func (w *Waits) Join(other Waits) {
 	for _, one := range other.of {
 		w.add(one)
 	}
+}
+
+// sum adds up those of many hours.
+type sum [lastStep + 1]uint32
+
+func (s *sum) join(w Waits) {
+	for _, one := range w.of {
+		s[one.step] = plus(s[one.step], one.times)
+	}
+}
+
+func (s *sum) waits() (w Waits) {
+	n := 0
+	for _, times := range s {
+		n += int(min(times, 1))
+	}
+	if n == 0 {
+		return w
+	}
+	w.of = make([]wait, 0, n)
+	for step, times := range s {
+		if times > 0 {
+			w.of = append(w.of, wait{uint8(step), times}) //nolint:gosec // G115: up to lastStep
+		}
+	}
+	return w
 }
 
 // Len is how many there are.
