@@ -446,6 +446,57 @@ func (e NotificationFormat) Valid() bool {
 	}
 }
 
+// Defines values for NotificationWebhookReport.
+const (
+	ReportDaily  NotificationWebhookReport = "daily"
+	ReportWeekly NotificationWebhookReport = "weekly"
+)
+
+// Valid indicates whether the value is a known member of the NotificationWebhookReport enum.
+func (e NotificationWebhookReport) Valid() bool {
+	switch e {
+	case ReportDaily:
+		return true
+	case ReportWeekly:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationWebhookReportDay.
+const (
+	Friday    NotificationWebhookReportDay = "Friday"
+	Monday    NotificationWebhookReportDay = "Monday"
+	Saturday  NotificationWebhookReportDay = "Saturday"
+	Sunday    NotificationWebhookReportDay = "Sunday"
+	Thursday  NotificationWebhookReportDay = "Thursday"
+	Tuesday   NotificationWebhookReportDay = "Tuesday"
+	Wednesday NotificationWebhookReportDay = "Wednesday"
+)
+
+// Valid indicates whether the value is a known member of the NotificationWebhookReportDay enum.
+func (e NotificationWebhookReportDay) Valid() bool {
+	switch e {
+	case Friday:
+		return true
+	case Monday:
+		return true
+	case Saturday:
+		return true
+	case Sunday:
+		return true
+	case Thursday:
+		return true
+	case Tuesday:
+		return true
+	case Wednesday:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OnDelete.
 const (
 	OnDeleteKeep    OnDelete = "Keep"
@@ -566,6 +617,27 @@ func (e ReasonEffect) Valid() bool {
 	case Note:
 		return true
 	case Wish:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportFormat.
+const (
+	ReportHTML     ReportFormat = "html"
+	ReportJSON     ReportFormat = "json"
+	ReportMarkdown ReportFormat = "markdown"
+)
+
+// Valid indicates whether the value is a known member of the ReportFormat enum.
+func (e ReportFormat) Valid() bool {
+	switch e {
+	case ReportHTML:
+		return true
+	case ReportJSON:
+		return true
+	case ReportMarkdown:
 		return true
 	default:
 		return false
@@ -1847,7 +1919,7 @@ type NotificationWebhook struct {
 	// Deployments Of which Deployments. Left out: of all that the CustomAutoscalers name.
 	Deployments *[]string `json:"deployments,omitempty"`
 
-	// Events What it is told. Left out: all but Woken and Slept.
+	// Events What it is told. Left out: all but Woken and Slept or, with report, nothing else.
 	Events *[]NoticeKind `json:"events,omitempty"`
 
 	// Format Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
@@ -1859,6 +1931,15 @@ type NotificationWebhook struct {
 	// PerMinute How many it is told in a minute at most, five of them at once; what is more waits, at most a quarter of an hour.
 	PerMinute *int32 `json:"perMinute,omitempty"`
 
+	// Report Has it be sent a report of the last day, or of the last week, once in a day or a week. Only with format Slack or CloudEvents: Alertmanager knows alerts alone. One that is new is sent the last one at once. Its deployments are chosen by `deployments`.
+	Report *NotificationWebhookReport `json:"report,omitempty"`
+
+	// ReportDay With report weekly: on which day the week ends. Left out: Monday.
+	ReportDay *NotificationWebhookReportDay `json:"reportDay,omitempty"`
+
+	// ReportHour With report: at which hour (UTC) the day or the week ends, and it is sent, some minutes after. Left out: 6.
+	ReportHour *int32 `json:"reportHour,omitempty"`
+
 	// SigningKey With it every notice is signed as Standard Webhooks has it (webhook-id, webhook-timestamp, webhook-signature with v1, HMAC-SHA256): whsec_ and 24 to 64 random bytes in base64. For a key that changes: both, with a blank between, the new one first.
 	SigningKey *string `json:"signingKey,omitempty"`
 
@@ -1866,9 +1947,15 @@ type NotificationWebhook struct {
 	Url string `json:"url"`
 }
 
+// NotificationWebhookReport Has it be sent a report of the last day, or of the last week, once in a day or a week. Only with format Slack or CloudEvents: Alertmanager knows alerts alone. One that is new is sent the last one at once. Its deployments are chosen by `deployments`.
+type NotificationWebhookReport string
+
+// NotificationWebhookReportDay With report weekly: on which day the week ends. Left out: Monday.
+type NotificationWebhookReportDay string
+
 // Notifications To whom it is told what happens to the applications of a namespace: the key notifications.yaml of the Secret nemesis-notifications in that namespace, as YAML. What stands in the controller's own namespace is told of all namespaces.
 //
-// Example: {"webhooks":[{"format":"Slack","name":"team-chat","url":"https://hooks.slack.com/services/T0/B0/x"},{"deployments":["llama"],"events":["Woken","Slept"],"format":"CloudEvents","name":"audit","signingKey":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","url":"https://audit.example.com/nemesis"}]}
+// Example: {"webhooks":[{"format":"Slack","name":"team-chat","url":"https://hooks.slack.com/services/T0/B0/x"},{"deployments":["llama"],"events":["Woken","Slept"],"format":"CloudEvents","name":"audit","signingKey":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","url":"https://audit.example.com/nemesis"},{"format":"Slack","name":"team-report","report":"weekly","reportHour":8,"url":"https://hooks.slack.com/services/T0/B0/x"}]}
 type Notifications struct {
 	Webhooks []NotificationWebhook `json:"webhooks"`
 }
@@ -2053,6 +2140,142 @@ type RefusedItem struct {
 	// Index Its place in the batch. The first is 0.
 	Index  int32  `json:"index"`
 	Reason string `json:"reason"`
+}
+
+// Report What became of applications from a whole hour on. Times are in seconds, and added up over all of them.
+//
+// Example: {"applications":1,"contested":[{"by":"the field manager argocd has set the count of pods back 3 times in a row","deployment":"fibonacci-deployment","namespace":"default","seconds":1800}],"from":"2026-02-23T06:00:00Z","items":[{"deployment":"fibonacci-deployment","namespace":"default","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1}}}],"namespace":"default","partlyKnown":0,"silentRules":[{"deployment":"fibonacci-deployment","namespace":"default","rule":"CPUThreshold","since":"2026-01-01T00:00:00Z"}],"to":"2026-03-02T06:00:00Z","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1,"waits":[{"seconds":1.4,"times":30},{"seconds":3.1,"times":10}]}}}
+type Report struct {
+	// Applications How many it is of.
+	Applications int32             `json:"applications"`
+	Contested    []ReportContested `json:"contested"`
+	From         time.Time         `json:"from"`
+
+	// Items The applications, those with failed wake-ups first, then by what sleeping saved.
+	Items []ReportItem `json:"items"`
+
+	// LeftOut How many are left out of the lists; absent: none.
+	LeftOut *struct {
+		Contested   int32 `json:"contested"`
+		Items       int32 `json:"items"`
+		SilentRules int32 `json:"silentRules"`
+	} `json:"leftOut,omitempty"`
+
+	// Namespace Left out: of all namespaces that the caller may see.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// PartlyKnown Of how many of these not the whole period is known: they are younger, nobody led, or they are too lively for the room that a history has.
+	PartlyKnown int32 `json:"partlyKnown"`
+
+	// SilentRules Thresholds and rules of applications that were awake, which asked for nothing in the period.
+	SilentRules []ReportSilentRule `json:"silentRules"`
+	To          time.Time          `json:"to"`
+	Totals      ReportTotals       `json:"totals"`
+}
+
+// ReportContested defines model for ReportContested.
+type ReportContested struct {
+	// By Who has the count now, in words; absent: nobody any more.
+	By         *string `json:"by,omitempty"`
+	Deployment string  `json:"deployment"`
+	Namespace  string  `json:"namespace"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// ReportFormat How a report is written.
+type ReportFormat string
+
+// ReportItem defines model for ReportItem.
+type ReportItem struct {
+	Deployment string       `json:"deployment"`
+	Namespace  string       `json:"namespace"`
+	Totals     ReportTotals `json:"totals"`
+}
+
+// ReportNotice A report that a webhook asked for; the data of a CloudEvent.
+type ReportNotice struct {
+	// Html The report as HTML, a page that stands alone.
+	Html string `json:"html"`
+
+	// Markdown The report as Markdown.
+	Markdown string `json:"markdown"`
+
+	// Report What became of applications from a whole hour on. Times are in seconds, and added up over all of them.
+	//
+	// Example: {"applications":1,"contested":[{"by":"the field manager argocd has set the count of pods back 3 times in a row","deployment":"fibonacci-deployment","namespace":"default","seconds":1800}],"from":"2026-02-23T06:00:00Z","items":[{"deployment":"fibonacci-deployment","namespace":"default","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1}}}],"namespace":"default","partlyKnown":0,"silentRules":[{"deployment":"fibonacci-deployment","namespace":"default","rule":"CPUThreshold","since":"2026-01-01T00:00:00Z"}],"to":"2026-03-02T06:00:00Z","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1,"waits":[{"seconds":1.4,"times":30},{"seconds":3.1,"times":10}]}}}
+	Report Report `json:"report"`
+}
+
+// ReportSilentRule defines model for ReportSilentRule.
+type ReportSilentRule struct {
+	Deployment string `json:"deployment"`
+
+	// Last In which hour it last asked for anything; absent: it never did.
+	Last      *time.Time `json:"last,omitempty"`
+	Namespace string     `json:"namespace"`
+
+	// Rule What it is called in the reasons of decisions: Rule:NAME, CPUThreshold, MemoryThreshold or ResponseTimeThreshold.
+	Rule string `json:"rule"`
+
+	// Since Since which hour it is looked at; absent: it never was, for no pod was ready.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// ReportTotals defines model for ReportTotals.
+type ReportTotals struct {
+	// AsleepSeconds How long of that there was no pod.
+	AsleepSeconds float64 `json:"asleepSeconds"`
+
+	// ContestedSeconds How long somebody else had the count of pods, or set it back again and again.
+	ContestedSeconds float64 `json:"contestedSeconds"`
+
+	// Failures Requests that ended in a 5xx or broke off.
+	Failures int64 `json:"failures"`
+
+	// ObservedSeconds How long it was looked at.
+	ObservedSeconds float64 `json:"observedSeconds"`
+
+	// PodSeconds How long pods were there, all together.
+	PodSeconds float64 `json:"podSeconds"`
+
+	// Rejected Of failures, those that never reached a pod: full or too late.
+	Rejected int64 `json:"rejected"`
+
+	// Requests Requests that came.
+	Requests int64 `json:"requests"`
+
+	// SavedAgainstMaximum Pod seconds that maxReplicas pods, always there, would have had beyond that.
+	SavedAgainstMaximum float64 `json:"savedAgainstMaximum"`
+
+	// SavedAgainstOne Pod seconds that one pod, always there, would have had beyond that.
+	SavedAgainstOne float64 `json:"savedAgainstOne"`
+
+	// WakeUps Wake-ups from zero for which somebody waited.
+	WakeUps ReportWakeUps `json:"wakeUps"`
+}
+
+// ReportWakeUps Wake-ups from zero for which somebody waited.
+type ReportWakeUps struct {
+	// Ended How many ended, well or not.
+	Ended int64 `json:"ended"`
+
+	// Failed Of these, those in which nobody who waited was answered.
+	Failed int64 `json:"failed"`
+
+	// Late Of the others, those in which the first request waited more than half as long again as the start was expected to take by then (expectedStartSeconds).
+	Late int64 `json:"late"`
+
+	// MedianSeconds How long the first request waited in half of those that did not fail, at most; within 5 %.
+	MedianSeconds *float64 `json:"medianSeconds,omitempty"`
+
+	// P95Seconds The same of 95 % of them.
+	P95Seconds *float64 `json:"p95Seconds,omitempty"`
+
+	// Waits All of them: how long the first request waited, in steps of 9 % from 0.01 s on. Left out of single applications.
+	Waits *[]struct {
+		Seconds float64 `json:"seconds"`
+		Times   int64   `json:"times"`
+	} `json:"waits,omitempty"`
 }
 
 // Rights Example: {"allowed":["list customautoscalers/decisions"],"user":"jane"}
@@ -2831,6 +3054,18 @@ type ListPodsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetReportParams defines parameters for GetReport.
+type GetReportParams struct {
+	// Namespace Only applications of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// For How long the period is that ends now, in hours up to 168h or in days up to 7d.
+	For *string `form:"for,omitempty" json:"for,omitempty"`
+
+	// Format Of the answer: json is for programs, markdown and html are for people.
+	Format *ReportFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
 // GetRightsParams defines parameters for GetRights.
 type GetRightsParams struct {
 	// Namespace What may be done in this namespace; left out, in all of them.
@@ -3523,6 +3758,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReport What became of the applications over hours, a day or a week
+	//
+	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/report (the `GetReport` operationId).
+	GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	//
@@ -4277,6 +4520,24 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReport What became of the applications over hours, a day or a week
+//
+// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/report (the `GetReport` operationId).
+func (c *Client) GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6013,6 +6274,84 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetReportRequest constructs an http.Request for the GetReport method
+func NewGetReportRequest(server string, params *GetReportParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/report")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.For != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "for", *params.For, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetRightsRequest constructs an http.Request for the GetRights method
 func NewGetRightsRequest(server string, params *GetRightsParams) (*http.Request, error) {
 	var err error
@@ -6638,6 +6977,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
+
+	// GetReportWithResponse What became of the applications over hours, a day or a week
+	//
+	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/report (the `GetReport` operationId).
+	GetReportWithResponse(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error)
 
 	// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	//
@@ -9741,6 +10090,110 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// GetReportResponse401Headers the declared response headers of an HTTP 401 response for GetReport
+type GetReportResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetReportResponse429Headers the declared response headers of an HTTP 429 response for GetReport
+type GetReportResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetReportResponse503Headers the declared response headers of an HTTP 503 response for GetReport
+type GetReportResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetReportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Report
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetReportResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReportResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetReportResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReportResponse) GetJSON200() *Report {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetRightsResponse401Headers the declared response headers of an HTTP 401 response for GetRights
 type GetRightsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -10659,6 +11112,22 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseListPodsResponse(rsp)
+}
+
+// GetReportWithResponse What became of the applications over hours, a day or a week
+//
+// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/report (the `GetReport` operationId).
+func (c *ClientWithResponses) GetReportWithResponse(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error) {
+	rsp, err := c.GetReport(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportResponse(rsp)
 }
 
 // GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
@@ -13642,6 +14111,110 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	return response, nil
 }
 
+// ParseGetReportResponse parses an HTTP response from a GetReportWithResponse call
+func ParseGetReportResponse(rsp *http.Response) (*GetReportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Report
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/markdown) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetReportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetReportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetReportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetRightsResponse parses an HTTP response from a GetRightsWithResponse call
 func ParseGetRightsResponse(rsp *http.Response) (*GetRightsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14028,6 +14601,9 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
+	// GetReport What became of the applications over hours, a day or a week
+	// (GET /v1/report)
+	GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams)
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	// (GET /v1/rights)
 	GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams)
@@ -14196,6 +14772,12 @@ func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Requ
 // ListPods Every pod of every application, and whether it is alive
 // (GET /v1/pods)
 func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetReport What became of the applications over hours, a day or a week
+// (GET /v1/report)
+func (_ Unimplemented) GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -15446,6 +16028,65 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetReport operation middleware
+func (siw *ServerInterfaceWrapper) GetReport(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "for", r.URL.Query(), &params.For, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "for"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "for", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReport(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRights operation middleware
 func (siw *ServerInterfaceWrapper) GetRights(w http.ResponseWriter, r *http.Request) {
 
@@ -15759,6 +16400,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}/history", wrapper.GetApplicationHistory)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/report", wrapper.GetReport)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
@@ -20108,6 +20752,174 @@ func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsR
 	return err
 }
 
+type GetReportRequestObject struct {
+	Params GetReportParams
+}
+
+type GetReportResponseObject interface {
+	VisitGetReportResponse(w http.ResponseWriter) error
+}
+
+type GetReport200JSONResponse Report
+
+func (response GetReport200JSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReport200TexthtmlResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReport200TextmarkdownResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReport200TextmarkdownResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport400ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport401ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport403ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport429ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport503ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRightsRequestObject struct {
 	Params GetRightsParams
 }
@@ -20615,6 +21427,9 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
+	// GetReport What became of the applications over hours, a day or a week
+	// (GET /v1/report)
+	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	// (GET /v1/rights)
 	GetRights(ctx context.Context, request GetRightsRequestObject) (GetRightsResponseObject, error)
@@ -21414,6 +22229,32 @@ func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// GetReport operation middleware
+func (sh *strictHandler) GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams) {
+	var request GetReportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReport(ctx, request.(GetReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReport")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReportResponseObject); ok {
+		if err := validResponse.VisitGetReportResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRights operation middleware
 func (sh *strictHandler) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
 	var request GetRightsRequestObject
@@ -21502,547 +22343,582 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39ctvGli/6Kj2cmbKUQBQlS7JNVWof2ZYTTyJbI8njs2NrR02gRSIC0QwaFM1kPHX/Og9wHuI+2HmS",
-	"W73W6g8ADRKUnZxzq86uXbFIAv2xunv1+vytP3qxnM5kLvJS9YZ/9CaCJ6KAPy9FWab5WP2HKFQqc/1V",
-	"IlRcpLMSPvauJoLd449M3rJyIpRgit6KGFcszdmFnJdCvZslvBR9VW2y34t6Kp6IKdeN/0shbnvD3j/v",
-	"uhHt4q9qtz6Wz58/R70ZL/hUlDTcFzIv03wuwuOcipInvOT9mB6jEbMZHws2EreyEBFbpOUEvlV8qqeS",
-	"iVi3cczSkqWKyRn/bS767P2El2zBlX60EIxnGbxUplPBFpM0E7ZlxRb6iULwhKmS5wnQpJyIKZN5LPrs",
-	"ba4f5iUrJ6liWapKlqQJy2XJxum9YHJesltZ4M92QHowhbidK5HgmA8Gg2Mmc5gVz6UeV21pmJ54IbNM",
-	"FPTK3mDIRmKM48GueS4WelFSTbbf5qJY9qJezqeiN+wZwlXWbMo//STycTnpDfcHB0+j3jTNzRd7eoXK",
-	"UhS6sX98ONn5me/8Pth59svO9bf/0ot65XKm21Vlkebjnl7Qn/hIZJcwSVk01/Ftni1ZOZEKpvlSzDK5",
-	"nOptwhbwZaZfV2zKy3jCcrmINK1/nI9EkYtSqEdEP1kwtcxL/qnP3t4y7jX0SJk2DtiP6XPGC8HucrnI",
-	"I1o1JotEFETRtGCaNEoTTHzi01mmp1MKPv3uPoVdGiZkVpllCzX3BvsHIRK9gTZCO1y3btZajn4VcVkd",
-	"2G06kjmP49QMa8bLiRsV/BP1CvHbPC1E0huWxVx0PZ6xnE5l/gsMzoxSzXjcMlS3JkhB/WR1sIm45fOs",
-	"bB8qtv4VxosN6UGf87G4TH8PjPmkZFOpSqYkm/J8eQw05rlaiOKRCrCWTPBEsVLCc7n4VOqjqfrsJ3Fb",
-	"womWBRsMNd+ozHpvMGjZMek0Les7JZ3Op/DOAE4dfhzYPZPmpRiLAjmlppJQ5XOZpAKZ5VyVcnoyL6WK",
-	"eSbgsOnhi7zUf/LZLEtjrqe/+6tC3t+Nso2Gbf9ulfAbNZO5wtE858kFjnDFOGaFHGVi+q0ZjyWbfiPB",
-	"Kd/zLE16US8RJU+z3rC34Gk5ZIcTzTA1T+VZJhdCPyKKQuqL48MfPfPlsLeYyEzz/VhqTn1byCkbwEIe",
-	"DVQv6t2mIkuo1V7Uu+eZvm56h5Pe5+uop0pezlVveKBXpExL2Mh6uxP1zRjMIGmh5kU+zMVUqFQNaY5D",
-	"M5PPG27oc3wfid48d2YgiRQ4lNuULh64HHhcHrMbJMwNnkwmeDxhMG/GSwaHsq+H9ULmt1kaf9mCxaYR",
-	"b8X0kXEcmREj2LXcayfxfjTzEJ9SBQfELsGz6hLoH4S+SEepvoLL1eS34/rK9MdRAI/Wwow3Hn1dHbMb",
-	"pMINU3ypL7Ul43nCFiAeSJZIoPwrYIxfdk70pcwzj2CH/p49wXU2d54SxX0KzFZvEfFan4CD0e2z/dvH",
-	"h0+ejB4fJPyIP47Fs/1nyUAMxMGTx0frtjcN4CvS9yRfMpR7QDDimWaybr++AlInIv8iyt3aVrwd+yvP",
-	"BZvyJexEEKNiYILcMkHVd3/vjAs5n3lfGDLbW42piZxVNvNjtzZvKkxsBY3dUL/yJo45yJA04eamTeMJ",
-	"K9LxBPjdNFUqzccRLIYstKA2RY6TKliX72UuvmhJxroBbzUCEi3K9fre9WTYIP8v2zQFjnpCaQR/EOh/",
-	"nSs4uN7NYDuoXAh7A38BWSbzsShQeVi9iDC5r7x+s0zvMZjJjRmu4fZwQ1XGd8xWEjTF0+UEugs8fB3k",
-	"CW8p+Sy1Smbvfq8X0eICG79Lc03ZSyRm1JsKpfhY0GqhpMsmXLGREDmbyiS9TeFwFIJDV+6uckvSe8XT",
-	"bF5sQFw3RRqJpu6XX3ewkbyJ8DFPc2D7uu0lW8p5weIJz/Xuk3hztd5yHjHwleSvv+cuUC3ts6uqzoni",
-	"skLdkzMaAktkPNd3OcrUnmJwcv4abh5RREzmTinXqkBkW3O6OtCEaUpjF2mpmFzkDFfLakRaOZHlKznX",
-	"m+oL2E4uy51baMVbzFyyuvxLB2sDqaaywAdVzm96XLGmbmBfl28UgriDmscTFGCavB/sGPgokPpKyjOe",
-	"L7+I0qWUO1rrghNdFsuT21IUlyiia/3HI9e+fx4kKmtG6FWryWZ7+YpUO5MFMFow12jmKXKRsFJGcKNk",
-	"IKGgMKjoVj1mZbE0PEDPk13oKe/AnLWu6JnnvF+aGuv7ichBATXNgQWDFJt+WJV8enSwXpf8HPXe5Xxe",
-	"TkRe6jUUX3aM5rW2vMOkhGaCrJR3IjcyEk6fnczLiSzS36GXiHE1ZM8FL0TBrt7+ePqmcoL23JZ4P5Fg",
-	"0lnK+d9W74b6sP6kowRzA9kotdrhWMokeLBSxRaFzMeGvdW2w/v373dOvEGH9oQWzfR1qnddXIhEP8sz",
-	"uPa5uhOJFtGqm0Pkeid86CF5e9dNkxTtiHueZnyUiS/dDbadmkoYvBmcAoj3QQuL8NWcuiht+iM5bvWe",
-	"sIP7ivtBj2ImlUr1IIwdeCrpTvw/nRtYQsAgTuJYKHWCa1ET8aosA4114l4UywWIwcNbnikROdueFs17",
-	"oAldR7250g2CpqVpPyvkTBQl2bIa3KgxeVALwUKPzETBKeu79R5JmQkOqpI/pram8LSS2qBJqZm5G3nE",
-	"eKYkWapRZdBnHvYpHDN5G+7bn3zTbkp2bz0PuNHAD5CTxlUZUtBcbV8CA38ppmpzK2mk98drfBctjzQJ",
-	"XhQc7k4jdDdJt6yugON1fKS0TLRAxliC7BCttYWbTdHsSNMJmgEXlMc4tFyclqEO7Wi69FyxZ37o1S8w",
-	"bwNVVtTxTpRF9RTwwFyI+1QsYCsnSarnwbNzb4vT0fBOU+CURD0leBFPdD+FUHJexKBz1E0Ru2CE0ttP",
-	"r0Rv2BPLf5uMvo/Tt2kv6t2LYgQGZ1U2D9qq7fn2ljYibrapJmpK+/2YZWT4Hmqi4xHKyW1mRUZeiD95",
-	"ZxqiNLeMvl7xAI1glOAvA8ox8xoIa+hg06qFmo/ML+pY/3YzFWWRxuomMidSkRewnLBd+hEUu5HQCjaY",
-	"lXNZc4DQddtYNa0SN1eSnKLBHzPZ8kMiYvBOhX8laTncH+0cmkxAGrC7KrA9gBiiUKDMoTxTSjYS7Nd5",
-	"MtY8y9gU9IMLWSQk09WP5NHjpwd1P2NjGLiPnfwyFnpKGVqJ40LgRObglQ5JNdUjjpOiVr2dFDzSTuIJ",
-	"eTAraiDQgbfojBFaAcwhSRW6InEDanGl4juCa9A6cyrOPn3LA1fRzOJayx9W1fQerGqgaZKJq3QqesNn",
-	"AyD/hYBpqd7wMRDffR54XK7iuZvJhHosBE+WlTcK/wPuq2HvRGVCzNDOfHubxnpWI57xPAYhR7d0i2Yb",
-	"fC/NX2XpeFJSi3oF9HoNrL/LNF8IPtXrqj8teFri359DkoTnD/N924ePA5tslMn4DkWOVczqOT32uboU",
-	"f3RjdS/MK3C6ajzNX8oOAxafZkCjy5IXpZWP65v0VSGnTOlHQCvVpxQWMGJoHk1SboMKMq5KfBYu7VtZ",
-	"TLneVomcoxBPY8jn05EWGf2dVe/30smjtp00Lx/v95qiZ9TTPZ/EZXqflkvTnuuel2KnTKeiF6CCfvMl",
-	"McF11LfP0Xvv+Z14N1v3Fj31uXZy/ugyL8Ncw7dUMc+EYpmUd4yXna/LM2jzjKRM76I8am6pytnuNmJQ",
-	"3tbE78Q8S/PxmX70c4VhVLbtUWjXIh/peFzOZRI6KDUO1GlexWaPK34Pl/E6StBj+g3N7tTrvPUk/iAX",
-	"YIxn87xMM8328ZWIpbdgP0A+yWJJYSgdzh8x29WD9C6xS3j+c4Upr3r1Ch+7nE+nvFg2rlI/dqNy43i8",
-	"1wzSW4L6Clb3afWceTyGNo8bfIUFr7m+X4AJveUgon1dYVwIBF0x71VQwLhit2IBoozSHzjDm4ipiZxn",
-	"CZvwe3EMwqQeZMR8GdGNEixWaqJv/tGSjUXpdUORaCC3gkqTKqZAqpzKQnSVD7rIAy337v562QC5Qw9Y",
-	"dUUjqsgKtfO555++Pf8+39vb9wSGBb+DeLS2G/7rXfA1Z7O9H3OtOap5HAstwsqCKTkVI5ksmciUYNBZ",
-	"3fw/hEX3lljxJVtMlmGjwFe64zuwBrfIVYZ3dBBkeG4bdLsmNr8K/4+7iv6Ca8Rt9U6L8GB27p2ZTuOy",
-	"p6rj01oCep2E4//SpCI/6od35rOaoncUsvlgu2/npb7yuolh5mH79vrrFq0SWsjCi1eP9DYtVOmC/vDj",
-	"aFkKz56UZr49CdS1TrfyF92RsOcfflWaQ+zvCLfa3n70+MOai/OHVJWyWNYswF2umZbLAeWqD39oeS69",
-	"55n+MIj29kGZNdYM/ZX+Ro7AOaApuRftXYMIYJf8wyB60lRIdWPX/kmlprSin81pd0zTfF4KTQeVScdZ",
-	"j1CBLfSs9gf7RzuDvZ3B/tXg8VD/f/CzR0zd7ONriAxxsiIHkc4292wAxiszCff9k4ODw+pc8BvF70Vy",
-	"MuZprsozY7zff3rwVCvu/o9vc2GbV2kONLYD3rsaDIbw/59B1gOFqj6fg+Hg8OemWXDDC2ozhmvI1En4",
-	"p413QS87RedxUyPYXFwvg1or+lYmqbJxQdUj366Jdj319DaSYs3R+1F8rWO3Zpk7R4PXFnzjqOwOJFpD",
-	"k59SjCv2iEK76cN1Y5Z2n3XacL6xL6B1mlCytUorH4szUfLGhHEQa+Z3ttJiIHPBPC8smytwmYL18IvO",
-	"8VTw/H+fmeLLLAjViXsmlzWmhXdKUHsdSFRbS/1SaCWrM+vKFJD6NLVuG+SvOQdmN/5vOw6XZTD6AY3L",
-	"Q8ZL9rsoZJ+953dpPh6C8o1Ktr7FIVg114cmRW6+7DNQM+HNTGh5Vf86k4n3xCueaZ3C9AGSreQJs9Zr",
-	"pko5Y0rkSZqPKd1Mi4pjKcANgkN6l4PMOKyHi5GaORL2fjF+DWsyx9n0IqsTV4bUi3rUdtBp41Hvyll5",
-	"aqqzFb3+aET8oYSIYnMM0XhavkCCiuSkjCCCRdyLgo1E7PKUpnVbLyg5ldwW/3+roxGi3miulq3CPegd",
-	"+tmCZ0b7MLItkzluA6mHCGl8zRmQdwqlZJrshN8LNhLjOYZslvM8F1mLJW6zaTmt/MH3rq/Oh7xxSkRs",
-	"IhcYJSfyhEIZ2OGnT0wWbFTIO71Qt193kUBxer5cr7T+xEuRx8vLO1HGk7q9oWUHmnWE5D+zUmkeZ/NE",
-	"JEHHgot36TZ83+0Q3mSg0mrFEPOHZKHPN2dxloq87Cob6o5g+htT6QukLXdRBqLG4XiYaBNMVvU5HARX",
-	"2PME2SzSpLaSPqxHlsBzmr/22QmozUP4TfE06SwnnMvEsKlOfn/jGOxwDHJgUoXg8UQkjOtpD9ntHGM1",
-	"SymZXpaveyB8g0/LtsbDWWNJX3cUeFhWck9FjLuFA35drlcxT9UzfUzsd5MDQzJY/rUOeylLTGXY6ATi",
-	"LdCJlHRhRBhUzRV7L0aXMr4T5Ve+RKij4BmwpI78kDUtEYXus4fS0rMftuxyilmjB1kh5fRr9qzvnLBV",
-	"9cGHBu2JISUILZq0R/H4yoJN5b3+I6ejbA2ghZjJoruehHbNC3hpnabUVZ9YawesUDFsFvR4bUhGf97m",
-	"TXk/WYJzrOlRYYCxALmSgJ5Qs7XmEn50sTGlREE7Lfvs/UQCM9cDVyzXremW9UeGQZCeIuSSiqYyERmG",
-	"F+88SQ5Gz+KdT/ufDu6GFHM8ZK+nfCzO51n2nMd3b29vhzYrItW/+JlH9Ud7AdPbStuaHVcjSEMWbCbk",
-	"LBMNlANwOHYLoWyL1nybUwjWre6mkOOCT1XfU0nOMK/vmJncKrYlb5nMElF4ST9qGHaHpWWE0W+52D5m",
-	"5zJRlDXEtjj7bS5Lrk+Lvn2zNF6yTIBIATrXSLApT/RrkE3ISz/AM+ZZpvDWNsoI7ia9tRyTra9KxE6L",
-	"wn4ZsdeYfQ3faPHI/f5G7yh86AUEkb2QecnTXBSaDun4tChk0fiNvr2Y5/WvXhRcTX6SckYjYVsgM0Kg",
-	"7CQtElYIPBYy14TiSCO9RfWex88YJ1Z6aQUzmWzDypRClfoFuwhKlIrAQOZ5yUY8vvMzzvRf230GeStT",
-	"voS4gi5eGdrTQdNoigmT6C9RQuQPNI/SVnX5f6bbEKt5oU/QLYTkesAC1aNVuB/qzt3YvW5z5rfOf3xx",
-	"yf55bxCx89OzbfL5n754eXnC7sRSc/Xznf3Do4ipdJyLhI2WwIbeYGIlEIJTFHgm5Z1mbmWNuE/3nu2v",
-	"CW1sUAUnESRCS/zCic0n1EfE7g2bAcLKSSHn40kNNaYeTmBSDVxA19FAK+Fg26j+8GwAgV+a6909+/Tb",
-	"zt6TmtGZIpj18lDkZG/Gy3jSQJNYF9s8kbPdmBcYUqAgUb6n+YWXErSPqe6eg+PxzuDgam/f+D+i3mIi",
-	"27MNzLzDsdqY2BCW+CK8zsSSNsLCc/i7ZXME7N4D4Ng0wkjRbSkyrblR1PJMxF5GAiWJunHpb5GfkIXE",
-	"hBgznmUujJtC533ljmByZGEvZYuPBDA7JoUp4wXmFvOcQHagm/R3wXgmc6TRjZymZSkSEDZuglRK6xbY",
-	"o4NO4EP9FvShmuIcjF7G3j0ySJpXJaI7b7DMkEna2+r13l6XitmfXyddGPCqrIvUZKxjXm5HuWBlrDws",
-	"LcRu+zvopnke35ycnV6en7w4hb9uap0f7u2H+yaAC2PkpANMM2haMKPepx397M49L2AV9UvI/c7wVfxw",
-	"YRr47LhBY35pOXEpNXqi6PIXfrqQryJuFHoKjCWkEM6VKELpKgYYos9Op7NySQcvl8CxJzwBiZcvIa3l",
-	"Zo4m3huX2RJDoBnZjiErWO/bDstQN7wnzg+p5+DvX2+3WLLaVWy/l/5EbwRdfBXN6LBpGursXDC7Jxbp",
-	"rD7mO6G/2muMGL8PRZiAnclkydjEMBss0kiyq44S2l01SFAKN0gl+nOJ/nCaZzydvqkkHK2cUS2p0s/F",
-	"g8xJCF3Xqp0m/fe8FAu+ZCfnrx/ZpDkEKmy6RYmjeGSo8fb2WwevnOutDzv01zfmq+2/Be8gRzq6zoxe",
-	"X6Oj5nh3llPsZKkqd0xjolyXSnii73Ig0dDB6cELx8zg0plfAsh6BkWv4ofKsh7BvvWingW368iq9Vqr",
-	"V4WcYjPus2nQfeOa1kzcgwpctTftdrBvt9pFAruxRmzQDbnJp/FNBwj1MJ0rYLfj9F7kmKztWkeyk4iF",
-	"cIaYKFjMISd5S4nstu89/9137BG882hb/z3hyntku/c58gdg8Q1Xj8FQYcNhmNdqIzGdbvc+X5uDew6K",
-	"e1sKutcuaJn6DbpzJ1KVGAE9K8Rt+kmoPntdmly6OJurUhSPVITJtK6lRwoBRDDwgOAV3FBSfZ3KTF+X",
-	"Y8g/pMjpXMIbWi7md/AeOGRHmKtKoTBDvyNvxLsf54PB4xisS3wq4JNwiF2pArlwAdYOzPtTaSIom1/e",
-	"iyLjM2XFZTS6EnSn606PGgbEc2Ne0Z1HenXTEn4weD1IsYhxpiay0EwP5GmwpGi61hU4H3RnBT7V7v0e",
-	"z2YTvtezWDz+Glfd+gRYCPqcPqAzAa5kWBY4LbeFnHpc1SavZnKcgnPaZ1zEUD5HPdgX5vG+mcX15+tA",
-	"Epc3LydDdprgBuwKZ39y/vo/7MufDX1crz6hNm78xzRPwJd7vUHsxFvgWRg94ei/8uJ2PV7qx+usEdpY",
-	"xxTNxIG2q/dT2zaaZfOCZ1qt11/P6NjCdQx4cS9kNp8Sz20K0Mg4TDox8QE41pRt/6uS+TnXl3Svr6fU",
-	"h0c+fHPdx71lwTZ/kBWwGHs5B72ixKQe1rF52/V97r5pdu835EDKCoFxG+lUqJJPZ66xk7Gng0CiK4Se",
-	"xhK+eIG8FM1o43nGiwrpl5juajG5aJN/rnL4S9pfK0WzmtkNWUGLio3k0xeWRTZA5uXdCSxLBeUiAijr",
-	"TMTpbRqDvzkRseaxoErdysJ6pIfOG+0AmaBdisXRQjn8bCBFoAfCPdP8VZXsm76a3wKLbfyEIwNLhxL3",
-	"ouCZ86Jx5caI0eEiJ/uaic/TEqjq7P+BBbiYZ/W09/2nD5QZeSmnafPk41K1Sucwgs3k8u/Te3MBZqlb",
-	"6LS0YLlONJC37EbfFjdk4JZG7RWZEn32XJQLgaug9C1n7lNeCCPRH1vZht2LYole1/pmShVTZUoI3njD",
-	"ylw8CigC5upauzSe2uKurlamBf4bPd6CxVyJY/aNud/6MSbiAhatvsZNLrjIE6akwxMeMgCdgPaQWnCQ",
-	"ldvwJuSCRBfvIOQSSeKvBzhK8CiCUa6yM+tRj63qz9aHb64/fuxv/62hB/X/QkXIMtnQCijHwqOA5AYh",
-	"ag0q01lvpcnRKprs/ufWrgeF/l87175t8r92rr/Z/nb7TyVJ7ZDDrm4945ctZrKTnIm8LMCQAZdayYux",
-	"KH1MdgBbYQtOlEWX92IicgS9RxxAknfde5H9js9SvA7Rc16YOz5V9hHYzBhoBM3dCn2K7GO5LJun2DYb",
-	"ChFFAznixNSsZLCujUWBEYjkcoUDzAN3XHDFEHwiiazx2KCkkOtF5MdApTpmv+KwH5lItD5hXobbI6nH",
-	"u6y0QVbjCZtMya1FgwIhQ3YLezOHJvJY00o2smK/N6IaNr/KqmlUdgvUFjB4DCz+Qmi/VFzvbEuLZfd7",
-	"ffvOdk3nyrgqrwqeq9TIbG2RAHWc0wdDYttYhIbzvgqHmilvt1zBaX5lYCSrJyg0ia4GcC+ewdsAj/ef",
-	"HD0NOUkoC+p7kXvekg5Zkc4fst7X4TwBRmu7KuYUQQ00WRU5jV9UJ7N3tBZPRv9aMZaTbztA2pY9qQBO",
-	"svyBqwnl/GwghmGORiVsG11Y1j6CcXVpzjBKdMjEJx6X2dJAIIFrUWoxK83HfVYdkDWipCXbctBPGAF7",
-	"kiSFUGobb4UzmYjsZKGFNu9J3TrADudpPraFWgo5nZXbWogxPvmKwE5Dpph6dIFkQikCGkpk7SwieF5v",
-	"2PvvO++UKHZeB7Z6ZchhdomPPFLs9bnmxPrBYzYSk1TLrMUcAjBmhfyUktIhXcEXsUTfTjDtO5byLm2p",
-	"nwGFBxx0KDxZd+ztdyvG8k///C//+nE+GOwfPfrm2/4/frn5z/9qc5Aagq0fEcF0YtmAaqz9nz/MaTy7",
-	"FKq9YpHCH824YAdisMynkp0XspSxzNjWWTzboXZ2Xiew7cybquRLZUCJbazRSIw5qDIgqivMJOZ0vChd",
-	"BMysBBAGwWnVGOq09GKoYzkVrJRDqxc5I4NubQyqlN7uQgtbbMqLO3tUJEQZ6uYWfGl0K9ypPjwZvxOa",
-	"DrcUAyRNAOYSIoPC+xJLk3TYBLY6k4c/WCwjkgsBzTQtSxR0ioduXxCZW6oJPdCKX+N0uJcjOmWRmUWF",
-	"M7CtspiLbeBobvuZbyvGeGdj/2At6NjFduRs6tiZ/w10W3mkwk0ZHg78L2s+4L3oBhh6y/163QcRQv0i",
-	"c7EFY49wCsbQHygh0/R21tIPQXIFypJM72kMEejiuq0EKFnIeQl4yV/RcN2MJwpYr31wlJbUWGNYjWfz",
-	"q0kh1ERmSW/4BAr4VKDT9AF/Duc7zccn2VgWaTmZ9oa9Cy1cXchRijFtU1ksvZb2DqNeQ6XCFHinv/R2",
-	"6yNtT/FFt3DvcDDYA6hILOnhP26++7Nt6iEzeX1ZroOi459mAa91j2ZwXzLc6G1XHuAvMqM3N7WzpQeA",
-	"JDvZ031N3loy8XAGjdqNzfrhm+s+1RSjnYlKRRfTOiYtRpSiGWECZlTNstQchCTzxoBgBfoGIIO6vzS4",
-	"p2s6P4d8UB8OO9C2h7ZBzXuYGg19JNiFpSrmkLb1U4XysJ3xZNmlJ4RdiipYt0bODq4joYlQP2f4aVak",
-	"mm8tg1ibfwQaqQCOmLaA04Wa8offbKsCV2La4p86tBWEF3QwowSe5pJxEVwtSBYPUYyG8DrJxMZjuEAc",
-	"RQhdXzqomJbFdwhRH/629d/6uvXvvvuIjXzsbV/3rd5IY3K2irVr1pK3aOBUAFja5BEEhuaCsKnr95Pl",
-	"n+m0ghgDPsrEK4hn1Qy1sl+rZ16/MZFF+cZ4VWMO33mOrhpfXOHtqnFXE7e26oKsC7KNu2zD0KpGTb1m",
-	"lqO5OdZ23fUa1fPcMAk/eI9u5h0ciQm/T9dH9BCI13PzOGV/6w0l52UrtqhB3DUGBMwN4lTeEZOKINMV",
-	"7E4ghUIBvIUs7kDj46paVIS0mSlfsq3YywWJ50Uh8lhL7I6/pC6YlB3sP3OehYh+fTxA3gD5XTSXWqx1",
-	"JtSafLzHR5XEtRBb6sUVe00HCNqauQmbaMwW6Y5C8nAQtQU/emn3qKs68urFKdOpOGa38wIMUTIXCpO2",
-	"TBUqX2WOKLEElGWTY1Lci6TPBgwwMqCgVTpNy9VU2+uU8FcV9+ub7EzwnL04f8fmCqCu9dzAuzdNsyyN",
-	"ZQFeppG8F9a1TXaBpgm/ZYBrVzYpeJrT1lkPdOalSqGVbCxhL48l5HpjLDT6KCZcNVPqIwd6NsYkLQxm",
-	"ysXC95s9GwzcgxMfChOCkzDNNMIUsaOBQbUsyTFLcdBQNSCGqPvbNXmh60tX1HGIac8+HjR27RqxASrB",
-	"evA6ToUlVA+2hQgAnky0vXr4R4ODp+sXOhO8yBtnr+Z9KgTLRYrlL0D69l5gucRcvfophvoYWtF3aP2D",
-	"/hPrcsI9s+CaF/ECKxrBCa4cYI/vKZNQNAP4DDnDnVYgRoP1bjcG6O+g1Nl5w2apNj17zSUXfquJVml3",
-	"yF5jg0BOIBozZiTXIyBYh/O8bpGn/NMlodKcW2gGO5J2DgsD0Qd55GBt3Nqw0VIvvKFzxApeeoGLcCl+",
-	"jcHXjRpBfolPNVjmWfr8C3jl0ZMnT/b3jtaOsAow2n514Rqje7m6yMdsgPmpdUYAysRmVBx8JUhTmb8U",
-	"mViPsPLWPAe19OdKJFVqNPJiIPHUZJ1OKptNK7ITkXm1PiIrLLlC+YXoM2hpEGKcCaSQgenPileFcDLT",
-	"4eAxA593LL4CYWeFHIlTXmQB1vlTFbypEDNh4vsET9JcKMXiiYgxZti7RREKP2JQ/gcCjCFkCeVMcvCz",
-	"u/lI0/2R0js+lYkvCIJXqBBat7G2/kf6wk3LlGcvRcYNxBFGVcyhgow9ZERr0wUwzWO8yMtiLrB5GDmz",
-	"mcYoNmHJKRMSLqAaDj1pI9bCrNeU8ta36brTbp6lO8LIRlSK6uEnXgu9HVgSXM0v5SJ/n+aJXFQO/VHr",
-	"1Y8xVxDGUFpCG6v+VEAU9i0vrIjA2agQ/M6GFjqwMACAGGoZMWJqwvWmhhemWhgz0nAG9nqMQHo6+Fco",
-	"1ubJnceGZVaeqDFbiob3qU3PH+LzwUWDWHtTyXgs2XxmssPx1OmJ4hWBoQY1eNuHCWKwJu9mgRVZvSA8",
-	"sBgzrpRI1i5Exw3VZeRpPr4IR7RemFQEKOEKrA0zACi9n8aucM+DW3ueCcbjUmEAEM8yIz2ZR93SQh6t",
-	"1llTNTH5DiZ4NleRieTzbjj0TjmxpnO46aWb5gPicqZ8tnMnlspk2fSuV0TvTPnM1NZLwlR9LueG9+nb",
-	"iJhqOkVSg/tSiLuWQFwwhtrN7JOxTidISp7yLIMfHdHYKM0BpcL/zuhP+EJhhANRaVUvCwU9EI6D/gYR",
-	"595inEtk/sBv0Xa7wTIh0WrIt/t/1hqliYj5WkPN6xwRYS7p8c+Elvw1LDUECQIkU22GFi00UM1hr0Yi",
-	"3dZ+cU2UWyjtXQ8xYJ/pH9Je8/z7BrkG8MIzXopsGbnL1UXwPTKDMv54r8QOVDE18JJ7h4jGYebqW4OO",
-	"UUyvGIgQo9wMQytmDZiNBxmJGgpZO3ZTBAogKBkwvLQkOCleQcucCp5DqDeE6njGHitCAmcmERAuywgi",
-	"8xHIypxcAI+5E2KGFbF9PZEU1aBaK4uoZkwb6EVDuM8hmhg8RCFS46u6UidULv/e6A/2QnBcTdfuhk64",
-	"qoc8QjMlxXzoexlibEkDxCxAyw5TyECsxN+6WFuIjBfFBELp6deZLEroYEjnoI4pzCl8HkEuaIC4UtCN",
-	"fv63uZgLK12GFqgzp7uqUa95K20WHd1gf36IaAdWiKtJZ+EiiD5rQc44lV1tPxvIJL7imQjuaRAP61iG",
-	"rTBz1R0d3NLzHDCFtA65Fs/Q7mVXw8ihM00Ez8qJr17leh71YKkhBdCReUuzxIZOmcsCaZKWjOsn+uw9",
-	"3BzcuziAsqlit4VwhsxyIqbHaJBs2Jz94vNTfeBEdtt5776rkenLI50Rhu6KAjfbi9bCIUUXPFIL9Edw",
-	"pXM40kPvuqUoHVRnsVY5IhZEBLOofwR3Kd3FhJicAsB4JWeixpiCKmTlQqtaufbXaQFhCeGWAMQSD3s4",
-	"LZ0ifsx8MQTzc50DyQTJwR7FQD3ArYkAbGNizOe34MhN48mXX7ZAxfcOI3El/p//bCO2uHG1bJrQDmGb",
-	"1mdbrR3iYPI80Ra0LwIZ8fF9qq57CnvDKDPvbcyi/o7Cz7xXPke1sTSn5o8INpq7yCp3n+aQtSE0Guvz",
-	"LNviEWv51QuGG0Vs1Hc9ffcd4+7j9vbGA8/LInX6C2SpeeH+lrogNCXp7a0o9PctFu8vm6X+dRQxDqE7",
-	"7J++YyP86z//k/3ThKst3g93u22fGK16ou11TcPWF/8qgtacon82Iavd+QQM/FJ/HAlWezBAqIqu5dOo",
-	"wv3aDnCVLVuC/JPDfvBagXE2vq0e72qDjdH6Lnx/sN73Dx+r14gbqt/yJiNt7BU32NpCId41E7e3kAHm",
-	"1ThuOQq1XApZeEkSoXm17SP4ccVZXPG7vsY/PKoO5FHEHrmBPLq2TbSxyq0Sg47L1kFUoo/LLxhLYOPX",
-	"/Bn+AlV/2uz2cpSttuIoWmu9/XYLxVC7dMt6HgpPpwGJ+tImVaKctS4nM/UiGyMKqEgLJotEaxw19GfC",
-	"W9M6MtjTygU5Nbi6s74MhYkJwgcnMQmU7EcxKxlo3MYfwh2i6W09w3HK7zAfGRuhXOyCLeU8HyP+ZPf0",
-	"eBOF++XSdbVmcyCeT1P1qpjTOpzEsZhBgqeXRAfy5ckoE1fyUi+0pi9K0qBiGKQ3jOez+VXgl/FAFnEV",
-	"NK21QK9wyQm6xuaHk4RvErmOrX1LSSPVQ063cb2nFdF885LUX2AOhoc76NetIMirwxbXp/6F8wubfYzt",
-	"7+ZsmVwcQA/QO81BCAVx+YMpitVSkmtDhBHkwF/ljqWyi9W9eBzhgR08vKYwhYQHAaj1loYt7meHT+QC",
-	"9DF5WyK4cKqosESaI9fbzIr0YD6xuc38cyBk0q9D3gK0iZAmmB6uz201Vz4hxySxDjRrT/hME6SJ+DTL",
-	"Uq0lGgjZDnV/AfNij9B7B3s77rkGiG+lmq8y2iQKPhBBUBOUvALWem7PBv19ptiWCcxizwZMbfuVLaGy",
-	"P97DEH2tL33b/IsM44jDKmqq2KClqTNPw4VYY6pcPeztsf/1P/4nGwxZY6RM9VYVSewfPXn6s35Couew",
-	"SMdjSDWlYTeCh2ld2kw3tQRwgBFA4NWvUzK4KGTRCh5bwRCloR7TydN6FuGGd+O4BkOlfo0a7xq4cDpy",
-	"nTRAsXd5+ttcHLtY0THL0lxYn15Z8FiARNMBVXfT0sCKZIRO7OcCY/dXO+sqcLjNWK+UaksYAGd2m2Ze",
-	"wiXIZqB1okBmqydgYaI6WL+P52i2ZNSbiCyhIg/weZ7T1gsmadnDE7pG/VsaJBCRl4KCedZvnc2Qdku5",
-	"YpstUjUhjorooMhDY81CYKtAMES3XQg76nXSQDQIjcnwgSCvdyAgaTlkEPb3gkM5giQTEbNBGhG7mOsv",
-	"Xoopz5OIGb9vxNA3HrGXBWTzFuxCxDKP00wcY3xid0z/Ffi/rSVE4GwD5d1UI28nmb3hzsr1ihvxT8QH",
-	"tpduh+pRf2LNwtM8mck0BMPyNvfyyiFeOjfYAgFAmzZ0gtfnQ/DcETfwHCNdmB/PlDwp21u10pnJ75fz",
-	"UgCarn6vqVwKD7/a5KiTbQQ8P40KOOsG6K3cYXPdIA7+J8GVaI2CfyULz5SvWWIOCcsM3k3zMYFvLnzH",
-	"MOhrWuqngmUB39nKYn7UdAj1ne51qUSOofhDKBjpB9WTs8U5Zv3oB+dSvJ1n2bGN3LfZFQCMIXNXeQ1S",
-	"cNrjqdftebOBf9LPdi6LSpGXfJSJ1RJP1ekWQ/QgxGFaidePxPSxD9And4zzQxe0+CRiYO3ji/MX5FyM",
-	"vDbGvNRUtDeCacoUdV4aESJvj0GHeXVnQ+f68fWVbqH3JqUaZW/S0mWSNsdWimKa5rxs23upYmMJARwL",
-	"vmxuvFCjgfq2keVGZtzVnv21t/RaxRt/om0YuC9dcCyFImE4D1W6QKxvLNl0zEqZ4dXq4c2YchPkMFSY",
-	"QXQvTISPcdQbywpWQAR3tO9jtojCTcZcri6JMxVczQstvZE/vhIrFGcyvhvaow4RnB70Gb083aimZMzj",
-	"iXgXtqVcTjRRiHo//geDZ631yZSOWBUqsIb1FfM8X10ArqwxrIgtqIYXSK2NgrHdWO76wnOlyXpAY9jG",
-	"fdQOAg8D9Jvi9ELJbB62Ndm8LJDeM1lSeHkBBxMVIyOhU8g0jmyORdkmcl6ooFzuV8ZvLr3pSfw25xnL",
-	"gHlHaCq0zFCiNdHWrCOHP6ZojYQe4W2aZSLps1Pgz1mqUHjRT1KwihUa9OT67HKqDxb+pgxWqi1Ew7aM",
-	"wmDwGPeOIoxFQPsnfvl4fzsyhntMFsTQ1yfsXwNncoMqxhVppINFz2PjBwcBUdLOptn5SztRV5ynELEW",
-	"nZKvPQxj9GxDZ1eGEZhNyDjLENAJ61YN2SBig/7+of7vk0N9Z+6FB2kPT+NQrhvkTCbrsxeBIy9IoASD",
-	"epZZfjyEKSwkPmXcFYuJzAQeKjw2EdvbH3xtEq+x7V4Z6OKZNfLSitP1/XXHsukwKtgXX3coPutbJRo1",
-	"eeXnqKf3orcputmli7IVa5rShTO5wQ3aeplYYtrLBAq8UYTr16VkowacpVKVSIYA3pmPHAf0i3t6cCZ1",
-	"xBHvJPosLHTDvU5EXqbl8kcwi1dVd6XmYAGdlOVMDXd3naG8T3bjvrqP+1ThoZ/JmGe9qEcW9j96PBv3",
-	"hr3Ty/3Do17Ui4v73rAH9fYAByfRxAGcp3KpH3vRi3pzBUuXAtC+5m6j0fu/v3w3mP/97N9+/PH8rBf1",
-	"9LPpf3/5+1kx+Pm///bit3+7+/kHdMzWzAs0+tCi36RK3cDlCbcepE2V8k50NIjeEa1qfpn5KEtjpn+k",
-	"0F7O/u3y7Rv2XozYj2LJti5evWBPDveebJvsLgMSd6NfunFl5jj7t/c/XlY24Kq6co1FrcIOr67mg2Si",
-	"SQV3SC0bYDPYyh/Iymnk/dlcS2wUTU+upEcUN+sV2pvyRESe5YH2mPW6LsRoIuUdmd6O2R+fvYw35hxx",
-	"xTxnPENlUJV86XfSZydosRHTWcZL4RYFKpBSOKqYCpWq3RSoMGQfezDNjz2bfoBo25T/rmiCEYjkUFuW",
-	"8uPALEhGCMzJQjG5mOeKvcFeIlsPW098qJ8B+9+iSEuBnktTt8sVxx1hIKd5Vs/YVn9tyFIi13pcsgr7",
-	"N/WmEdZLp6Is0lhh2EawxAIvycbESzbjY+FnmO7S6yGs5lb0wN0KfODuzvU3YRxJGpksyraS+EHj2iPF",
-	"zgs51ULIXMGIjURKGmufneShbUEd7syLzDdm2C2FRnyAdPRTUyDjwgsrci2D4woGkKIRYw3uwOHh48O1",
-	"GZRaOjwvZCyUCuVn+dHGNshf+fNRQpDhUD/4SOkdhq1FuJe1EOofc1J1FUBrQOIX5j/aLL98yYp0PClV",
-	"I5E2kRGb54ACa7vnSwXKvrPnEQtFaxHUEwDBETFFTCKPZ2+hhWIn569hLfFoYqUsFCpoSiyFqCUwvqGK",
-	"ZH7YgzOn2i1wn78oaNc7VBWPqPu+JS7N3/SBoCevAYh4avwgi5LgIV/ryyDxCvEGQJPm5YQwqhppfktX",
-	"hDFV7F4U6W0qEqi9O0TLpl4UrLp8xmfmEO3EXA+qH7R+VMcSgPJ1D0BHkSULALPKit2vxVPidxJ5Mwzd",
-	"hm5LtcHs+2W95SI3CWQGZxxf2w6C3HtwVE1KEKZABxE6ESVPs83FBoNHtQoB/CtgU/lQ3yuQvdeBw36O",
-	"ej9xVbZHYzQjjYxlbCGLcgJZJpDyluZYfeuYfX96xXbv93adEWNCJRE0s0GoX3CDhZbvTw0IqLlBgs5g",
-	"V/jj/4YPfI3wgQfTfF2wwWYN/+WhCf835uD/0JgDLF5hON4XRQR0dfxfB9muXo7l5Z0o45AGgJn9Dmod",
-	"y8hYK3QB9W77kHdN0FUN4IuhyZA29+cjhS+PlqXwsoIpcZygySJ6C/LFtFDXx3+e65eoG3DK4GPOoISt",
-	"GnsA9hixUpY880yQ8CpIxZWY61wajDUAnEeQNMgYJD+0HQ72o2VUZWqsUC4vygj0tD6Fqs+uAGINbexp",
-	"Dvl7EaRHYnQpmb5RhEXgcNSyiKNqKVd8Qj6R8oxNUlWCWjhko3l8J0qWmlGi9yzN2db+P7a20p297d2n",
-	"2xHb/8dWuvt0+5rpmV0tJFOw4gKHNBXFGPNStZCRj6mxY8bZTBSx7jVD+yjyEUpDvr2FV8iD9yxg78fR",
-	"VX2ytdB63VPQLFdPgu0GwJfmifgUFK5se/uHvpq14+N0tpV9xlYjGu31SjuNX6nI8uovmGYY+2Q+PWsx",
-	"9ocbXNFsix8Nh2y6iuxaBtkIQtGtCKM1YHUND27E7gJpCnjhGL2V/B+21Eimz0kaqC41k0knwATTTRj9",
-	"sgt2XthL2XC0EKp7qzMFUJmQGeU0HnQ5unIdXXopedEBbtKybcorLqW8e7jnaD9kGG/uDKMrBE5+Xqb5",
-	"XLQ6CHLxyZicfCHGd4EGFc1CTDHKRw/0hTl4LVB9WEXHlMzw+rIGyyVbgAwN6YqlhDwlcMTpDYOfKae8",
-	"c+oB2v3aVcQwIe/Fc4rGCejy66LQeOmZdvCmyuooaxwUfkMBizah9yOhM7uQuDwgKrdJ4evLFoZ0x6IU",
-	"yUnZVfwLFBTv+c0EuVYraGVzs1jwKooQwwR3OqY11L1G9JR6xJQoyzQfK6b4ss9c9QnK0Ncaz7zI++yC",
-	"54mcDhnPwcrIVflC5rmIwdSExWhuxUIor4BUmrPbLB1PSnqBmJx7uDC+WPStT/SYsPxkn50Lfnf6/uxk",
-	"6J7xiiQZqAUlZQ5Z+KXIln12XkCowtBJUKb+X2BUK1rUUl01tXDoIqc1vStpbncCUZ79dMu+F1I0pKK0",
-	"LvLIuQEQ2gfqUGFlLBu29EixMZ+PTQXKymCNi6KlGJZJ3oJYHV+VqhQXqS9iL+rhIpvfDBRF1DOLof9E",
-	"Evfq1cZ6Uc/LRw3pY2damDvnJM9vZDU6AzOivpNaPKz6tqIsNjQ5YsqSQWYkMEqUY7EcESJ7qEnAyjIW",
-	"K68sqBdPmY2qNM1R0lHHi3EanMqJ5fC5AbFCVGQYKfbUuQNNhSsqQ1ft5sX5u1/eXZ58fxqxs9Oztxd/",
-	"N59evr78Ef9msmAn/3F6cfL96S8Xp5fnb99cnv5y9frstAtrnVIdwZa0SFwKsqACvoiHRENQNhTQauFB",
-	"ge10U4JnMlFru15B0/aW53laT5xZX9PPWwhqgYbo6HTduuPVhYhFOqsHvNvyjPQUK/Rj9yJQqa5ZxbDx",
-	"zvW6KVAboWHaksaXUIlBbuq6PWEZHwFbxNf1IXbGbdQvIUAcTjZHzRC1WmtGa55gePD006zAilVVNW+D",
-	"qgN3WEGxUsTxyVoRQbfAiRSG6K81w30jS/j3FPLge1HvpRTqjSzhc3MZot6nHf3+zj0vclOx4idNLmgF",
-	"/jJNwgfbLnyqNv456sFWr9JinT1xhZN/81qrmpoedVYrqw/LyYaFh9mvWOr10665raE9o5nZbYcAAVr4",
-	"plAMutNT5ZhKbYIh8fmNLNNwjWC452czQVDqVe0UIy4TXnKUg19kcp6c3lPYb8Of1lqLTd+edbSB/qbl",
-	"gSt47Ckgl5LTGY1anTownqFVFmgk1o8plp9tzf9+7WV7rza/B3S0meBl281/S3UJUe5D8wFOnQyQFMKd",
-	"oVCXJcfWxy9yiiw0ZQ4h9rwVszpgWVmrRqcINgm19N7LO5GD4HiZiVl57DJaqNSCHiKVm4acsstsA9vB",
-	"vTDuWcPg0vxWQuhYkVevtFXMDJfzNb6KH96bBjwrezhU3pyNrkF6dW6kN1E1a43eczWM7ESvWw/uj7Rr",
-	"a2PU1B+iWeB3UUgnwlMcgAF+5smyjys0NBIfBOvwfAmpeX32HgBnXoHLY2iUmok0oYSo7hHEp3DoHH23",
-	"qkP7gB0PlPhEqNIgTs6lxd1GRMIcwIZNCoRJIPKQTfsM8CvcMG1ot7xFqavi7zNOSayvqjfiEGIvABQd",
-	"UqmAUai6QxNgOWWhlVY4RiMe3xko6pw8hjhor6QZBU9dIGFwcHWOFFHFEQgWw2yHiNA1GCfkDl+RggXu",
-	"RT1Yul7U81dJf21or/92hEGlCSestS0c0UaHxXSMn0z35uxUBkGPeEOhbyoDwu/8YeE3dnC01W/p4nlF",
-	"R62ZLMDjuyH7oxSfys9YzTWP5VSL9RRIBxYbeCxiZxB2BeZ5vVoXMr4TZf8FxG/wO7ChspNMFOWU53ws",
-	"CortcAFUjyo/Q16SQohLZQP3SMItFNsyZqKD7Wq7J+evh24/w6HAJDG2df728ort8lm6e7+/q/dIqba9",
-	"SKQcqKTYWFIUyBwEVncPqyHb6w+gNs48LjGhBxVQuLXBpYSk9jcW0KcX9fxB1j6enL/WG8l1tMEGMqto",
-	"uvG/q3XZ9hN27/9aGUptu7zHtdhQLXibC6/6UIapUDxnP1xdnTNYGJsxguugNYUl2//0yS7iMTsYPI3Y",
-	"wf6h/s+ziB1++kShj8YVpuW5LAP10os4IJb625wXlDPPczaR8yLCsuG6DfgDpAEXTkm2eQ9M+hjYuO99",
-	"i8A0l6QFVHHQzExYxEqcCLZ3sDeAoVWKXTmH4qWIC1ESFw3EiSSrAITf3tIO9qG5PGBOAo23RaXrrFLZ",
-	"4uQhNaKLDbWqVazC5J1D3AX9XBZz8TnqifvwvExxKNoy/pT0fEbzsi4UdQ58qImddvhPNh/9rWWf6zqs",
-	"MVzPZN0675hnGSLeIJEilsmxMjtUs6tjm5vNzS4y4aOE9FTTjdprbWOk7PXWhx366xvz1fbfgoGzM1Gc",
-	"gQRcAXLdb69W5MnJ+oIn+dn4dSPMyiT8WYN37HCtANkAcF1dMmfoWK8rurU28jUda4n1R7FsqY6Tmsxk",
-	"XAMI0E7HWqvjSktpecKLhL03lyRFg23RLbaT6nuD/i5NYUz3lW6K6+sF9c/7vYj9cHbyYufyh5P9w6Nt",
-	"fbspEf8Cm2D/QF+RRwesADsvhAqAQXzElTg66LNXwPruxNJZ5MdCDdlIlhMDDc5GGc/v2EiUC6H5H3rE",
-	"sKI3BkTUQmiePqtso8dPK/sIh+dCr7/dvf72u2+2WPj7lq01L7K2OmcwPHtXA9BzPDGoCRRmwLNMLoSp",
-	"xM+MieIRSBSKL9lW7h3InVyU4JvdPmaTspzBVU4tyDyDuvrmES+CA8CoQjXt9wcH1aL2VQJBZszfhru7",
-	"H/6x+7d//m8fP6rrb7c+7P7t+sM//ll/CNMk7HbSdLK7vU2pMfNUG17aV1LLN1P/2C6cEUOZ8gaeEYN8",
-	"eFYHQ9lcbz+f3qq/5FMb+k5cy8T1Vh7E+Dx9l5oWQRD9+8nZT5Q84cDtGonVcpF7xh2roONtaH9QNews",
-	"I9tisLVhI0a8ouK1peDTnXjCS1oCl+4E7/aVfrwfy+kuueXV7tVg9/lg9xPV5PVLvfeyjE+hbq25Cevq",
-	"yLXH0HzZzI6HzxOwQ/usq4cH7uzl6fLs93/fe/NrfPD2/av07/sX2c+/nnw6+/Vs8Obq74/fvswmf5++",
-	"ufv5/d+/a8wG2u0TdWA+tEyh5ClHuT+638J1sbJyHT9dk4dkewztfK88/Brv1OpQbBOrfMwg9L4Cal8S",
-	"F7BeDYgw8dOFmrY7m7Wx0qLZjO+rz69ZW7nNgZ3PswxROCreON8UmImv1BQhKIo3Ld74theCwdgvKNJs",
-	"YgwMykKedguAyNZajtfTOe86kw1RxBqhGbW504QR1ATEDcjoOkbIDmMrgZ/P310FLaPzNOkY8/HWqyQY",
-	"kEZHAuIPkbv75htgwaY8AJlS6/oFVPyD1hOwygCd9ARySSaxC6FKWSBvN+GMXv36oa3WYAoNmtQ/sBom",
-	"1crus9IvsdNnPwoxG2KRWb6EugG/i0JWnOjYfS/q6Wc7Kt+GYu5l8w028jnqWaiokMrGAwFHHLEUbMbB",
-	"RGYBDtIezvST4Im9ljsGNTXklv+fRTmFdvM54hO1Bi6th8RK70UQPYdsuc7YizsLoJnCGRnApjeJL1rh",
-	"BqFMCzJjElZsmjP/ytoAFZdyudbCF8nknRKbsULKO1r7IMxhE9oQqvQGwADI1MxZPxd5gmfa1NsFuy0i",
-	"GL2RpfnzqgJmRMbV6+7BYJgVBvvIG/R1eLN+IQRem63o699aBPy1ZrcEyRJEEtTthWjyF4LzncuEAiie",
-	"82BmwitP6qsBmdsw4btcLjDkfpzLgjwLbjFj/TgGU5hDt2O/2/m0/+ngzlmuPvzhH8x4Niccp4O9/f6h",
-	"KbZM3+3t9fc/t4HzzmSCUlgQ83fnSXIwehZT7wFx3ht0nSQQJAJOKzTTp2Uof2yN0XAzKMdYTqcy/8Wt",
-	"VlVTOKSI8xbT3YO3QzhcxziQesNnz3TD6FjRK0dJAU9cuqJZzL5ZySHb2bOeKLQykGNxoK8/F0sfWhTX",
-	"c/NyElMf3KXkd+tqAx6uj/63cwuFGaSuS8WX1k7nTazPLpHfkkkPzPF4/VPcPUWKbZCyBgPSsw3sgJWL",
-	"bmnXsu5XiPzc5Khp/griS1dE+UPdK5ZjpXtI60FPK2XjpHmczdeWon3aLSOjBX1xbZyzHlYwig+j4BW4",
-	"KkzBM05Vc0ZiPM+tS4Qy/f6EaQUxBi3hW1ZMiyUtGLvgeZ8D1gDwKQQDiCgBjyIn+FiuixbtED0BcYft",
-	"KbxYrFeLuAzs+mExEbXBQASpRUdwuBKgRa2AKvC9j4S/4uegB2N5XSxZBy585jAJVWPpqCU7pcinqKFW",
-	"cEELcZ+KhQlS3iyyT81EvLacRb0Ii36nERupvwwPT46CC4TYlHKR15FKQ348V9Z9A5xaJ/NPeSLYUpTD",
-	"RjVbgI5pFo83Be4gsFy5MHVbmwXCyg1+h0OMTUtTWE13+QA0xglkUrXMspYQAgEdLrUBKyAA9F/lXqjS",
-	"MqiMHLVt7dqTB4NnRx2FeXx9dXBjKGl6IlULnswPUpUM6dMp735GmDnrVfWZKNIVgHpmcdU8joVSFmlc",
-	"76O9MBNf6SmbEWTOl0LN6PNZ0dJ+uLo670Xwz2VLKnh1BtVSklFrqB+4HQtMWze15MdSs9QK6Rif8aJ8",
-	"AEXKSrhVmDarG6AAf0uJspxpdTSerdc+S4xJnyGmS20ooQ18YSE1aoBPVGujzTOdpImxMoGpphJIhdU/",
-	"TJWOH2RGIUjhHJI0n83bqiLjTeI0Lyibb21FK1hD14QPkzjSMUwywHGC5qNuaQUeY1rb98M5Uwho2rMv",
-	"rTcSrYaVhOW34LGpgjXqWq1onrXg88BCo14BxZaOoRLC8M3J2ampSi1vIaIwzcf6p4bBa//pusMCvUdm",
-	"q1eQEQ19wkfG6R/Nc1MUsthYpwUDwylgq6yB4fOSzuvKn2KzDNycKCWOtPLaZ1c2QDVVbLBaTD949my9",
-	"Nmj4xYZXqclqpwaChAVgr7qijWokOElTVbIYJDgX/q52K0CVcwXQk7/yPFR8x7QVUH9u5rOEl6LZ/k3E",
-	"btCCG+ibMhD1M2MRGpxJxdRPtPXgHgLd5GbdPG+iGpTEQ2spBBgD0i94zjk51XOo/M6Vr3uYojN+5Ydc",
-	"Qugv5DViyEXDSBRkOLWNAyOK7NoFN46ch/xWms/bFNGCilM3imPUt4iXmbsSlyqcz7uimsYrCvxzcSpN",
-	"QMHIE88pL1VFXj39LJ2mJeCFVCsmGH8Rgu5QdHeq0F8NtknVqJg+WnollDdEDdIEPyFvytr6HK7AfhdZ",
-	"fdPMFi86pMUK2ehilMn4Tqy1Yz+nx/QbrnZsu2it/LLiLrP98QC09VAwvnWJGUVOqQdInLUCtesrOnpP",
-	"/ygIMoTUvxqiRftIBmEEOd/x0OHiA+t0txIuWM3/Fc/0jX8CHucI1MQ2fRkqurhlcKG2GNcNHAlUzEWq",
-	"AIiVnNem/AIWSPRqY0ASw4IjFmsUyLxHvzyYOIcWqDUTmPE7pgO2oRItqDpGd5nC1hoKeFHEpxmC8nYD",
-	"8TBJJl5WiPXmIj0BQlaTRNRMze0y9ISHbGVHB2yUYmkCC/kICwWGO1zpmwm/FzdDCoYtlr4jhjLFKSkA",
-	"grLhbWObVo6pmkx7/YFiyLzqRlMHQooowZA64MUisK0QFSPYCxHljMlbRkxm2xlUaq6jKrsmhBkvGHew",
-	"84zv3F7/sXf0ORggOZGqbE39DDO+1Xd/xQ/Y8fDi8yhplTKWWUUNhyiy3b3+Xi9aUdaFCqq6o2re8pVK",
-	"r6XJftwxQuOHq6tz/cYP+y8gHKMQEEBzgjbuylBDcWAnWmzw33BD1I+3mHEx3O+kDSTlCgIe4ZlHik1M",
-	"uoxW2SMtKN1CZDuP7/QHmzJf2zh8wZe1q+7A837UsE063Fz+c26WoyUL7fUH3FEPLhurpzJz4sO69fIe",
-	"77JY85wCTYwbpzOXfVd7c/3xCgkADzAPwZZ472oTrBrke//Zzi55TwLzhTfDcVxwQ1BqaJmof5O1yvCt",
-	"h+bEps2Q9NzE9jomvDxw1QN4CN0jWlNqVMlMcwY9skQGIXU3EFi/Oh9ey0q/iCf6hDb8sfJdV17ZhfV1",
-	"4E+rjveaMmTNvdm6s9Q7UL7rxgUvbt2UnjDqXxVYx9sSvV0bTFE9LF6URS+sMjwetInag241mj1p8IMX",
-	"z9bbG/SfPu0P+ntPhoeDwR7F1XQJ+6iU6EOqm9p2H/4gv0NvdyJ4Vk5+N6Zl6MRZ7Y2xvm76dvwLbNif",
-	"r22FO1pev1Ad+PT0I3SePly3RrXY8+GfgPp+xS7qW9KjCP3k1yQxxKPbqneiWVmvtkux4cDNQfSCU2Yp",
-	"dm2wqYEXo97SG+4PBnqq4Sthb39QZ/NoRNevaC6PYbrkBCV0HSTYvYkl7t09/vSsv/e0pQK1lw3SXeEP",
-	"KRRW92nB0a7qR6VNBp5ptQKCJYyexNWdYnxK2IFTJzZbsOcIAVzTcsIMFSJwiZraGGDycIJSn51OZ+Vy",
-	"aOOzcrYUiJqG5uow9OMxG0utQpIlxhraIKYGmumzt1gRzaoECwtggF9G+I1nISMVhCPAvKkNoJ+nss4W",
-	"8tWUoqSAaS/1XaUZBPHKgu0zrGC58IoMej8fDZg6ZjkW1AM8tc62nQr2X4equR7sagOxg5JyS2lVN7BM",
-	"4xtIjSS9vdVLZeqgTARm6GC0EIbZQjgR7Iwbf/feYCXL3EsQ9N42leMo5psgOvoMAq/dugMeBM8A+1uh",
-	"Hkj64bS1klMthmpvb51dxItR2tsPAbaaM904Q8Vc4Bo3Zw4qMFgmIlP91AXOL1yuXwtOvIkhD5nDcwuN",
-	"PHSB5ICOTnVlPWAcgBeuWi2dEp4nkGcIgZFaPccRmYgEH+wYzp/uQVMfynGUXjCZHWyngraWJXbkbp7e",
-	"Qfaw+goZC31Hzdicn0vzmteEl+6xqqXL2uNUj6UlDg9+Mm7SlBRqLSQPPSSDyCwMJbxXeLMhLC7lDTSo",
-	"bkzqOPqRLK4kpyRMRaI0PNGwSUPWPjB6rsiehCgoOFpjsqWyNqDp6j1SDand0uMHj4je8pqfb0fGtZAG",
-	"rGrN+IPHa/GNYa4hBlZKsC5O7aBVM91R0yJJ79PEq+766s1/7OxBdZIJ2yLL1jbxpbTwUxmnMplnEhcN",
-	"TWQVe9HSZJmtmeOBN8f90Bzv25KMvk/vhYNdUewGrsabjUHiTQceN4uqsoY7lyEp/ZLfmwMWsBSRo5cp",
-	"fi+skY1ShPxoAF+2B1HLClXPMADRVMdz3z85ODisFqHEb6CrkzFPc1WeWTjvpwdPnw2qP77NhW0eBtYb",
-	"9vYH+0c7g72dwd7VYDCE//8cEMWqQ2w1w5qSWAiduMBqPjOZdDS4Nua8Cm0KoK4MSSNnEKfccJKRnOjT",
-	"cQxfXuSzK5BVaNkaNfegNhW6YICyU/7JVm9AnxvPFmQ01gPx8pUw22wpEUWpfMCwYMOsHZJmhRDp2XUk",
-	"wwrA5sLDTe4yPty4QWAuWxMW4wi8VK1Jw5v6ANQu7Lq5TaPa+ajVp6xTNLz0QVaDzOQkDqecniSJIz6y",
-	"LPdZFuYrvTe3UMLG4sTTNDd7aNu3XL9+8+Li9OTy9JfXby6vTt68OL3sRb2Xp52+/OXq7S8/n168DQZO",
-	"0Tyeiwm/TzeG6dSn7par0sR5jiWbY3WSRC7yyISR6AXFpM8fZJH+LvOSZ+cycf7XR1o9wxE0LWnwyEu5",
-	"WC/u4FzOyZsA772bbfTW5/alPqNktNpCx2V6vzrlVItSeihJn73F7Tkk15MrNqMwJFdTztRxjgCapgZ0",
-	"RqJsKefxRD8iPsViVhoMSgpUoCLbC0I8cvBufXbOEeuMQoFFCvZQQh2HAh+qlLOZIIBCrZYCQ7UhEIi5",
-	"qzUykbDDwWODr+JvVqRJL+rRdHtRD/vtaF3UlLZt6A+uHf3JtOWW5pz8TRsEes9klsZpqCLhGwSL5jnc",
-	"kBAs0aEaariTehxtu/S193R9qZB6UOc5wgWfY8WTjsTVtDIv6j/Ny34gYeNWQTsBlVbxijMqw8GbgOMw",
-	"9dUS5976+ijh0FQcaD1OeXUE49OH4MYi/PC53ivLtvrnnv5vNhUbpXmihuyMf2rjDFENZT7L5EIBGNEx",
-	"O0vzY/YyVVAuFc6qVWfGJOaT685iN/NP+nCAldm82HE/IEAzNkB/QzP4t2sM/W+jNEt/R6SNNE/kolUe",
-	"o5IYRjt3xawI91RJ0oiM53s+Q21wyrNMkD9TXyKUaV6MBapvmJDmgXgN2HwWsaMBPK01yAUHqB3Asxwt",
-	"WZpk4orCMbC8bZYgpP7q3fn4qEOyUdtlcUFBqRswCx53qXRelTtawb8wtdJGO6e5vWvUnwvmpUoxW5HX",
-	"jzxD3yFJIhInCSUOp8udkL317GMtyzSR/SF/YJa5cA3AbKaKap3sPbQQLnWgzm1WIcBtCpFNkdrebCKz",
-	"X1YIp5W0hg12YjL3kVTImdaAY7v0FQ2TBwFpILbQLhsVgt+tSes7Olifq9ipaoHe5dM0y9JYFkJVaxgA",
-	"O/HKGKQ5O0ufE0B3aSpFzEShd+hxuMSBbZ94FpiB/eodytpuKNmupf0hu3j35s3rN9//cnH67+9OL68u",
-	"YXj//u703elL7ztF7DNiL05e/HDqhl67iH/8D6zoEbHvfVrQU332fBmIM4NUFVcEY8hevH3z4t3Fxemb",
-	"F3+PqECGX3tqIYs7NLJxY26jkf5ycXJ1WnuFE2P3Lym7UPqq8tZG31l2ZXpRL0j8XtSrE60X9Wok60U9",
-	"j1K9qPe916U3P92YN/agYuSj9Vc33Om/vzv56ZertxgcaC60vX81y2FR3s3Ev784Pbk6vfjl6oeTN72o",
-	"99Pp5aX527TVnky5Sc20TaqlVepP2Mmuyga51CrH5veayJN2sG4Bd3/qgafruYbSMLw76lkjxg3RAL/Z",
-	"jf62c/3tFvu28d32HwfhADjPaBMy3qpS8MSiRfkWHrSTEK49KCubCbthPufU/w6jcQ//SaMhjbfDNQjK",
-	"cQdpRNEe+kslEl6U7TsQM1phDwJuKAX/yFsWFzIfErhoREi/CV+aYz6VeTmJzD/eDwsh7sgXaY0fEBrv",
-	"xPhSZBnb4uzxvpZy+TJiii+3wVJg3dAQroenjJ14UON/0cEo06n4WebBVGWIfqLZvj55cwLI1SOuRMTU",
-	"PJ7om+t0rpnA7nNRZFqbcULdu6sXAb+AP2wL7fnLt7s719/+y0a10zC+pcm/1pTDdzXvLeYXpYd5pyyq",
-	"mHj1DahPiEsATe8BbJGq4Lta955Nr1oE37VW+0EmgsriXzY9foEMR0IxNyEILaXc+ux1CbUgK3BwFXcq",
-	"mCIph80050WNTo1Jibxt9EImuFZ3vYJsk3RM+NQGPDUXiHOdJ66wrkGOzeSCHsYwZkX4Xwi9CuWgbvUe",
-	"E07vg8wTf2ggpGCSSh7w52Hp0pW6wuWEF4mH1BJwIUFFaHA8QigGVb7EksIWm9yecq7uEI/cOtkxLEBr",
-	"sMFqoGIm40mX/Cu0pbdnZq/0a6tlHj/g1dqhw7EG5QSko8nqDsJqINEooEV6dKUcfiyJ0QjDFEv8iFDs",
-	"3uoblQMdrEHEBAOgR/pM0J79Sn9JVQI1M6YhZU1vrYHtNQAnPKcVdsUNg+TvvMTobveO/VpPanMhMiFm",
-	"F1Tauha1aC7f10lv2Bvs7biQtr1nXu7qsLfH/tf/+J9sMGS/8lzoLU12nLSS7apPlAl4q6TXNB2Wfs8d",
-	"Mg3bQeyoUK9uD8zlab4Jal17QvI5okKaiea1+jcdUOI2i08PVFUT3TOJIabeAzvxvddFkd4jZqBzJu9f",
-	"DR4PBwfDwWH/6MnTn3su/K437OmbY8d83jm8fRLv8FGcCAjIpjDCvaYL2vUTlLJcfRtjbompUkA3sL6R",
-	"V0W23ryEmL8H4IYtXPT7qpLL+jGHzr1GoN4UnshOzA1nxRJveo6fVs7xAM7x3pDtWTcRgOA3TjG4qmzo",
-	"K53p9/zOYINU66VvnAW52fEXGZ+p7qlmY+mh0szzRN8MAD8z5rkPIYoV7btDNnx5ylvn8pxfBVPh4SyM",
-	"Vr8NhQqjY/WNSHGBNQdlSzrTn8UYabirOeQVFG96WUkr3cQu7ydytLAKrN8z4+XElCp3sY0zTI7WW1PW",
-	"qHVMtXnhAa/IqQlVnudQUMaLHAfZGCQ0hqHROfhFqIlFmqs++9jb/dijyDknepJGynOsO+MQ7dGKBb0D",
-	"JgXbUkKwFxlPp+j42j5mux/ng8Hj2L4EHwVpARhhifELaRk5kRcS0yKKIE6bTPpohZ6/tfufW7ueKvhf",
-	"O9fuU19//Gb72+2g5voVUpltOk7gNgM1L8KKDtbeSXWflYA5U3CjlvOPSbmJQTt2PvWi3KBSzir7R3+t",
-	"AeRhxTOVgMOTtZYcfxiwQdhAdFU5FhYfwrcLVsq6/pnkCustV+DwLkpXbgISP2w2Afo7KB0k8lzkmCrA",
-	"sH2MpEV2H2Fcxh6UXgF8K4apwjR5Y0mZlOWsLtIerjo5H/Z2nl1/0DP8YxAdfP5PRwP8Y8cnQeAIdTaV",
-	"GMMHR8rUpuMsIf9E1g6o0rv1CAxT19/+yyMwetR/qw5eP6SZzf4R/peleQk2Evz6cfwddfY5Co/MVBss",
-	"aJR2b2H0OJbRzoSmHtXqplpg5UKyyXI2wQolGD7optR9RprU1/VZIEUoi0ttPdrZeUT2nlDGXKNykHch",
-	"QM4HJjVaHA596cwpGjfNIQOYNyKJuMlGdqY5MB8P8ZWfJCF8aHJAFcC83LFfeijsYAvkePc1sUgo9d3V",
-	"uTyn52Ip79I2sHM6Rivzng1af/1GTcmqgOvrH1kqrjkVPLfx4nh3qRkUAAMxfwjF5Hb39W6IM8ELVopP",
-	"Jdua7Mfbbt5mL/HZ7JwyyXRD7tj0U7k72Y/1xhsXs7jKJ3L/vYhaNSe/grFI7wIT2IdyQ/DVzkKMto8R",
-	"TAKGS4num1jRNzKh1xIsQ6JhZf8ZScbWCoD9EVwyLMmQlo2d6PJ5RmKSYgITqpoKKlTBpQt/EBZDnKW6",
-	"PRDywwCpYcOxnwIK3L9diry0ZdMbxRRQoOyeDvfCvPKAO3rKZzt3YqlsTNT1ipt8ymdYxESVEFWXlpBT",
-	"ukJZh8IOQFl9dBDPuAWhY5Xerpt5SereWonBfxYtnEW+XrH8iR7rKFl0QvYBn7jvhusCQvewx5/DgbjE",
-	"fM41SlyjOkkpWYFVQ/5S+1SlOEHwpOCGCWOeKzpA5ilTjDVp2hasqTQUdZeltwJxXjAJzPkBtM6t1RCK",
-	"NTM5N+bZobM+EzItZ2AdtjXaLKzL2vSVdkP8+4k0I0HvCF44SupP9+QMraY6kZvDAxeiS1vwIku1lnc0",
-	"YJR12jGDLWzpv1pVfWBh07+QKKN5Cu7QfIjARL5C2WEMbWlRmEBZtd/TSkU4hgqaDsL3oDqQamkuEcWQ",
-	"3SD1b8jFlNtQSvuefgApf4PUuHF5EdbRB0nDVT9Nn721m0Fr9pVMSaou4/B4KEkUK9GAcwczJymcoZaK",
-	"XNoqX7m0UwYjDcEgQX0540/oHo/me69WFFMNpI4qe6mZiJXG4VwLGkttrOQHYc3qIYUxIn2S4A2bjagP",
-	"81QLHzlW1y0IFnkVUkMXtIRbnmbzQnOkgYckr8kYBhYoxK9gKoTnC5vXf7hXwc7f8wzQA/v382UJHX2+",
-	"7mqV19zEIR80vEY2g1/L1L/NBeTn7ENmGob8h3wDbYlmbbgqr8+HwE55SdzYnol66n5B4XCY8duFvz4I",
-	"aMC7wkwxhkYO+qAdhiDMzfHOUEOjSjxy9Y439DzUkqZX+SNPyFoHCbDoE1fEm2y2tKnCVYOyMcWjKRua",
-	"CgxCQlcnR2VHj+lVMRfDqns0UNgQIn6pnCHk5nEtpuOGZDtsL/J2ThWPDTYLSAJwn/YZuWir4KV+DUXN",
-	"hZtzZCeNYIEYaiiaUmOmZgXeE2uct80LFYdoAjD0khTIi4ctIgqGS8KeItGuy3m4lVoLgSriFTcELdFR",
-	"I0r3lSxA6gC3BAFWkPgDpLXih+afCMMsc6pbDncd3Gf6FkOQBJBncsphVplEtD3IkhEJhnfjlVcIYYoq",
-	"K5t86jRg3NdEI63pWckoxfgOyhyQOTsabFKK+TBYwNGwyebSpcpEqNCqadoQxoShjT42gC7ZhoMwsyFm",
-	"bdjxJ4bqMsdI+MqRwbKIaQ4HXYsD+jgTGjbx0mNcr1RR6kQqrMFl+uVx8o1ogwCaNgqlDh/AkocYk3Ez",
-	"rdvD7iZq5JF7sUn6pkCSHWvOhiiHFE/klcdqj/HZKE3/SrbKo65GBsTmlbIimtal0j47qbLhkdBnz5ZT",
-	"xJASKpjhbNqssgBWoLXYMHwk78UxcRlIjQHpnJs053URMZER5/FQW0QQU5PZQSoAiGnRwAsEQ6nxHZFN",
-	"9dboVqMlwvA4SIWKDOusfxT2lfpsdhPpFiTIjYXbolwRnIAVPfUjx1QwslBoggu4/bsnJHuufTcCb+87",
-	"nlQTclZI0Jfz6ZQXyxb0jvkU0WbR9RaAdtZLiCcKj07Nk++DMH1BQQSA2nCc9IvKIoTsMy0mPDeyLoUA",
-	"nVD/R5f6v37lrg52loyXIo+XZyE+k04Fk7YEE66YvXww1ri5NlN9zXSrIjU7HHR98tlh5yefPaS8BIwa",
-	"R4S9YUuh9XFKU6f1KDygzVpSEoB6AIO2m5/OX8daz5UCZx0W24sjWvt0o5wBbSu/V9eiN09vx3rE8pHT",
-	"QlRtwItultz/9hYJWSkmbL3fgom8LJYY/Xybagnbj5yGlyqR0aFtXU5k0gp7ubcqPuDDyc7Pwdjwr5mF",
-	"FxksvoZpVn9t3BLWfeA8PPpE/zbXfBjcTKSqpQVLpFZ8xlDyTN+BMrsHXAATOwyiNTz/jd63OYnTgGGC",
-	"FbTHkDzbHjywimi7H/7xt3/+5uNHdf3Nh2+uu0QLfCH5AqiFoXvDghRZZAHMZ0GEGqqLPGT7g0F7OrUx",
-	"CIHAPC/rxgcLOqaokqQ5W57qmQNkQt2FeQwwB6Z5KNOsl8UEmZPJTI/tcPD4er0hPpiFjf7etz/2Ivrz",
-	"Xc7veYpF8q+ppsbJWOSlaiUhe6dEsQMPUc0Gk9tiQgn0eu0AMuduNbgi5qq1AEg9yaR2Dv9p57+utz6w",
-	"nf+6/gb+3v7Tt9Xnr5bbAac7YsSH4Kw6Oq/N64C3a4kb2FL1S9ck+fjfA2JnCDJPwA7cmc8cZkfEZhOu",
-	"hJax4Y+6TbNbjG+a9Ia9g9Hts/3bx4dPnoweHyT8iD+OxbP9Z8lADMTBk8dHvagn56XWRcH0hEdRc23d",
-	"L6HFrukHHtVv62HxDCRekT9f1q2YPUILoufOwOoZrWr/6ZHf/qUJ/LPNOwzdHae2BLp52t/7fG2gbSF7",
-	"F5N364i2+hbW1/SacOduntC0BXKvLKDYkoWbxChpYk1ddGm7XmswvGHHvaWHP7slDeBtAgMtEjK/pdPu",
-	"FV2wl3NYovUA1eHys8E47VBEajNMu6WA7DohTO8it6SOpJZIIdGqStBgYXjvALXWfTcNIc2a+tYGW2xm",
-	"mrAoPPYIQtTyC57B3+bgnMvkBVSkSnoutVf//cJgS1+i3KzHr7fl91ImWLzUVbqHH54vW4rymbPpxlTn",
-	"AeFDG2yrdow3V0eQQJEmaqM5O9b2tV6Z0NT05iq+wPQwYugBgPjN2citIfdJS4Qiyk+PFDESjJKxITh1",
-	"sL+1XcFyt/WFXYylTEIFa/9avrjG4/JgLimTtkhQyv2yAiuMsFN4CaijhjlssvrKHOPNXtuEgVJm1+ra",
-	"HIOH89Tg8arVogjmC1JoF4SKmVx3VU1kMa522ix6t7MfZJa0Y7ORlyhyZZ0KMC9zfPm8kONCKDVksZyi",
-	"xmadbjP6zcbuMSwLryBacFfci7zcQaUerZ97g8fslBfZkv2Q2pbSEkL4oI1jE8JgTnHfZn1rzWffAORE",
-	"JmkWCzWWkADFtkxo5nafearD0IdoozcvRFksd04wjOScj8WQcYRdYjM+Jj1UMzNl6hZBMaqoZaqTcprh",
-	"FDWx3XwI7RfyYCqAz4LHEx8dg0q7Gmrrm9NU2I96vhoU9c6rKR6rYK38XUU9+F95vflfez37X1dHUWkH",
-	"RoTw20HQ5s1MLlhHKmDAJRcLopkWNgWdsPdsoKT1F5SUqK2YqUxQVRum/NMvscxzEZOeRD7xGUGd9UBP",
-	"qjxiSzP8oowN+GgwaEjHjZZ9rxh2UsPvwaPtveNidGp3KtgBGDAEEEzBbYi+M8Iw1afXRyes7/jjZj8A",
-	"Kz4TOYC8w1+dMv3WF7U2oHGdsb71fsK3PgeIXXHzDqL23DN9OU35EueDeP6RH3o7IRARvTvIIQMY6wTO",
-	"Wy4kuiHxGc1CDuqvR+SdTMuaWyeeg6sdOR/S1xx+wJu8FwU8sxEk1F436LUWWlYK4IS2dZOQ3MSKxxOp",
-	"hBfu3iwciQDkuWThRBmf0RVynie/FFQMJjSSgueJnNof6XoDoEN+94tYTDlIkeK3Ocj1LtHpF6iHh4gt",
-	"2S98wYuwRN4sFdxSKLfnkjlgNQxOn143/bJudSbivgHXs8BBw97O4QZFcw3jogfqAlS4PD2NICiYeWkI",
-	"8BiE1gH+hIdZgqbZGS/4VJSYHRKso+8XWgjAMrUkpCs4cGoii1LkAjzG+4dHLJ7wgselKBqJcEeDdV4u",
-	"nPHqAra0tmdYeHBqTIXe6saz+Tu0hB3s7fcPo16Sqjv6ZqA/T8VUFkv6Zm+vvw9BpJB2jBHjj5/2DxqL",
-	"C9hj78JZ+lcAlOMg0h4pi1bG0pzNlaA0qIEm015LbUvLetfUuXQTrI/jzMOFs3BsiADvvG+OcuvG0Q1x",
-	"q0Lg5oieR54n8JFiiyIttYjB7mU2nwrVeRDrxzGezc/8tQ0PxvgicTjfn7/7ykNo6ZwgaL2FedBI1vTv",
-	"+3BXKUL1BKaFLO4UxkQtvta2mK5dC8CRksUd1CsQJdtaeBFrxiYNGV7bX3GNoEZ0J1WRpblKE7Eavf3h",
-	"BKKb74KH6tlQbhzgF+K19Bec5CofDLIXC2Xr9vGtJx6pv2CUWmi8kmCVu5J3Iu880j97aCvktTeteTvm",
-	"yuZ+DSx8n23xnF28esH29vYfMzUfJXLK03y7oua0hXT/mdnDjbK2Afg0bzYuDb8yoYyPRFabjAsx//Ow",
-	"8mj05zI5A3hItQIHS4vIcyXAfwa7JTEuRYATBQ42kRkxcQMDAKKYTMQjKEAPohRF40JNCmJvrkWn0x4z",
-	"7j/va7tWtXDRqoM+++sSC6aOWA0Zq6tM1VKmUCZ4PjpUYWxK3bVwrTYkXxO6ZcFLqYCKqalFMdsK8mun",
-	"qAfynA28EFVKFClAADaFhVewjXbUX/+WtFTtoEJX5N4vLkRtyL5RAXpwPIcovt+urns0x+hrS1OiujkK",
-	"Fg0EgPT0CcSwYSgSTzEJkMG2MLF+BqEF0qFHS7ucemXTLNPnbCELqjW/js3vhxVyt1qL1XjwdsImmJYT",
-	"sBtX/hRnJk52KqcewrF/H3nQ7+7W8h4wQgoqYl5s/Rdtx7oziTZIVKmAbHbsCvXsvJCjTExD1wLgr/AM",
-	"sQpg57AtfSM8Ozh8st1nN7FMhMl1w5WDmYIpmk81oyrjCZP5MbsRWrdXN2SdQIMihoTwEpuOjAVaEVP1",
-	"8+E9bdxXHwEOtpfmsM/BcFLyNKubAoZs59AWXMSGhjaWot2sgEOmArpfxwpxraV+VXIsp7XLZ6na9TyO",
-	"40LOZ333xe79Hs9mE763a9dU7dIZ3o3B8OMeNiWs56o3PNjf16JXCdf0lYPBNlQw9KI9MS/yYS6mQqVq",
-	"OMPtMDREbSrXwaozupO7NAczHjXBOCRVwcaImEJN0tj0zGXWJaTArGrw4p/w2QyNGhO9EdOpt3FKyRLJ",
-	"+Ahu5LJRWf5ZqO61WfUGxnZwy2piYpaucfN0jk1oWr4aYeT1CAW3d9ZZmsKOyRbrVSHKYtnM4Gkm4ktW",
-	"FkvjfElzs/kRNMqzaZPtylSHrSQvb4Cx77JAm5P94erqnOEDTO9Im5lFrqpKKdNnz7yu/Irdfl0GPC1d",
-	"9rWWu9itWCC4Y1RBCifWJmMqgi1CGFNNaOOCx+J1iwXx/eMXDfczrS+k3N8iEoVimRxTwVfI7J7xxvF6",
-	"HLIelsEiBifs3cVrfQMImAYl71nY7BpNOpgpw4VzkOx2rSNkL83rCoI34nmRlstLqM+NKQKCF5geGTxp",
-	"1RfMiaOX3A3oWqmToAQUFnnrKUhDxrWer2SuVQib769pcnL+moyKBAFKBWtTU03nGG9SApN5ZCM96Qad",
-	"FRLjqF2/9mHGY5TGjE+Zz5MUFuaGOPdNn72x2S4Zih2CFel4UqpKU/2eV+Oc5m7pPYGS5pY01PbJvJzI",
-	"gurstGR7AIYRV+zmOTTJrt7+ePrmBsHX0F2h5FRgFqT17IBT0PhwRMEqHYHYHhksFUOIWSE/WWRzT3H1",
-	"qS8F1sKAKr0mu5cS+IBB61Fjlz2T59F7g3PdqU7WceFZSlhsbUTZYA8Gm/j8GXj8rQwEYi5yVzxHsa2G",
-	"16cQSs6LWKjtyG4+g5ptanZoriA+zTKe5qpW763/Mf+Ym0tEEVAlyCeU0SWV9VWg4GF7NCbj8FKgw36o",
-	"6f8xp5gJNGByLGkIa1QvtYy7Eo8Buu0r47rfs7V6SYVms4zrHkJ44x6y0kzIWSYgOkhzTiW0Srn0NiaV",
-	"xdPUwAsfkCWx7B2RwNTAh1Z3AZrldxbzokg148UxD9lNZWmHrHIoEHtJn4mPefuh0MINngp9DtjWAw7B",
-	"dvQxvwnu69qIDCdCvMYrCwhRLiSwegUk2WEnjnkNvwbPguLN6W0qbImBVKm5KB6pjzljd2KJEPGI8o5O",
-	"UN5YXRbLLBNxKQu2BSfe1LypDmMbua+15MykXmg9J8PPh2BPKQl6i4w0YerCIpkwB1stLTXwOLQy7gUD",
-	"wKenBWI+WyH3D9lNQ7q/oYr5iqn5yJ52dmNrVtxE7Mbg6sPDuqsbzOK86bOfUkVBPggM6Ox8akLR+k7J",
-	"8ExUnGD2l/q04MGAZFOoz6KZNGGbSczX1sclLfvsvT3POCR2w+flROQl2eVvtBB9I2cYhnKjF1G/6saH",
-	"q5CqjznWT9XXgPP5F4Ky9vPlMSoZGIJk3mK/zpOxSChNhQTQj+DlTmNBoMXE909mPJ6Inf3+oBf15kVG",
-	"t6Aa7u4uFos+h5/7shjv0rtq96fXL07fXJ7CO052NDcIa4v8tuWqe0axo7o+OZ+lvWHvcX/Qf9zzcnwe",
-	"piH+Yf/+HNASh3/0xmJltKaRR4I7/5FiUNXudQ7BWWrIbiDX/iZy4WKUwUHryW4MvsQNxrV9zL0QDROu",
-	"kItjF0JGWn8pJWZwOihYaPBgb+AyeCGvayTG85zxXCxgi8Luu1nwMp7c+PEgFPkxxGyxe0AdBJE5Yn98",
-	"hIv+Y2/I/tf/8/9G7COJnvTF54g5qOa0xBgfE4GmX4StevLy5enLiJ29ffn61Wv918vTn06v9B/P3779",
-	"8ezk4kfNg04vLt5ewPjJdQB3k0dtU8ohLY8pEvCGgm9IQbvRzPljDl5J4q2eLVmATgazx1sWViZycbfg",
-	"UaHNCFlyU6lKCAngBbJNLH+HQU0fc6hsQdLEsV+cmR3sPwvE8F3A/erIzpUlGd4aY5Fr9iESCqPU7P5G",
-	"c6i6XKO52v/H3rfvto1re78Kt/EB02LLjnOd1kH/cK6TaZukSdrO7jj4QluMrbEsuqIc150WOE9zHuw8",
-	"yQHXWqQoW3KUNLfO8QY2pq0l8boWF9fl99N37Iv/+a//1otqMMfTA8smWur/isjXO/NSxgMCecDvV7sS",
-	"rA7YHHtgkNJU5Gv3UCSK+RKSjYwWBBBLrvQmNImDqYJEqSCDxdJXGRT03JGBnFO+hwH/ydbehBPaIAbO",
-	"GYIw5FaDC3ja+18YMoPKmKlJlPAv2VBNIvjg1VVAXPZg/kLKSWr9wrdP6RvmhsDLwH5/90p03VBnlOl6",
-	"gw1Ewn2e8Boio2b+CorNI8Ip6QuP3AA1wH+rsSY5afJiMoiB6tOGDFSDicEwmWTnKtPaKxvlKJg3aOyO",
-	"5s1IoqEiBT/SpiNJv6h0LoxSRTQ346WOxBcIhqnMmCAZIXfVterO9HoWvsK6Ua7nEshNtpnpsEE/5V3h",
-	"OMPzumdeKZrXXB9ezn68BDWvEo/1LCgAge1tmqII2JgY60DVYjiMLCVXjTWVqzB6sI2K+m5sNANhUjCE",
-	"jTIb4zc5ZlPfs8CxJdt/qweY6YTJAtz9wqFk8VAmR6Ev4rMej3Lh1Wa2q4Gpw1QQCO4gKB4e4+YyFqjC",
-	"To5nejUN7jQLmDqH5ADPPH28OTDC+oTEMl18Sk07a8JA3y6e9Xh4yXgEvGoIQAJ/fF7U9+yRXFKISjg+",
-	"cyaaBqZ3LKBJgemCIEba9DDGha0cFmHIIulERrk97gsGAxeYj7qVLSn7Ax731Q8ui+m0Cx5sq8bRwozR",
-	"YzQ1GjKigJeLtak3aRRygETwLG9/v3L3cNFQlYj8gyhIAh7uQss3G+h5Gi4HY3qlXie83cRQOaTpR0t/",
-	"KfQNZUD/ghQOr4xtn0YU/jz3Kvo6XmlUpu0JbWNgwA+0rW5oWgM1Kmu/Li+jL9WOdy4gcF4b4KWaVfN0",
-	"3E+p01BJQJufmhHP4DggepK1xmv6PrSGE5rXMTvxS6kaPsEgJb65fOs3V2/75vKte7vy8pZvrt+6t3Z3",
-	"3+JtxwUP5qpxm/95roU/3ykKv2mRUQYpCIzh3Mx18lK74euEd6F2ZvYWe/59xnzOG1D6yJKTTgHV1ioP",
-	"+fPBrwZY8To9FSnSypb0J8WrZR4JxKywujmCpKiWSyiq22mG+VqB7G3IgEgQJ+3nk/P6y1vL+cpCQ9xE",
-	"Q6BMMM5yxGKeRvju3YfDDH/9TpyNIrkW0h2TLJAJKaaIgrZBwRXrs0Q66DoAQaNYW2DNmBYQfa+V0Q40",
-	"BZ6g2mO4LLD9XL10Z7bPlbZsyJw5NfFfC8d+Oup0hFKV0tZKOi/0sRyddICQUYCU82iKZG2hDm6iDkgU",
-	"bqwOvHw/98PL0r5I7kaQ7uNsXsjBzyIH4FW/hRTc2kz2Sj2M5jT4cXIyaH4/PTpkAxF3IYTf6WEC6a+r",
-	"LzaebzJOrlolIFcvGqGYEVXPo5x7x7qT15vjBYIKA63CQP+dc/rpsx2wBU12aGN5pV7+Ov5Wfx06iCKd",
-	"plMl8Uh8fzIqxbrXsULtJzT11x7+krC8vrhePND1AhzVkPRjwlLgeLi5Yh3lmBc23DHtrzcJ5wglga7x",
-	"metxLLi/aYPMmZqJAABTsuAGa/WXxA5I7AJYs5uI6FGU54kAx/8DeTMW6u0nUm8LJXVTYw9jaLdyglCG",
-	"YqXxt/6bU7WW7/VsAgFkECUivuIEnURAPloFdORgwCO/xj5gVRgoS4s3FslMcTqg8huqYeQFiOVwKHxL",
-	"U2NIzpTQD5iyqpAnIiallbh4ZoFbjaW/dynjNOFPzSqh01F7ECROwWhZ4+1mOmO2MPWBbTJq1hJs5ass",
-	"WnzMloNFKa+xtrjF6S6rqt5HTpofUuiVUlR7Mm4Hvi+i0iJ/JuVbHk1KC7qLmHUTEd+Dx0CsrXA2mQp8",
-	"0eGYj5FWeRoMo6H0XSnFzCySTUwYJtG8Wl7i6OUqFM6PPUls5ZRaCslYmLGKRHFIfWK5GKm2H9OmC1KD",
-	"MUHcM4myTsarAVTfnD30MSsNi50w61VLMld9ZBhBo4RIciDjV9gKIRLsKfItLc3zJPlEXAVi3MQJuh8p",
-	"xo9jQw8twNg2Ykfkia/F8aRseD3bviT4IPrJ5rsCD6+U/kK6f1i6p+cdzjucaFyCQtnW4jxFD1fogqRS",
-	"BEyQDQOVXOizNi/vmzAMbIxi02ZJywiJ3W1aBRRpm1zt3DTEptu/MhmIGVYoU2SXob7Py7Fwg7g3Ok8d",
-	"91NBXmEaaMn2p6grGaCNG/cFu3GNG+xNJneyoN+ZifzhpEgsB0nn4hf1PD9PMt1KmCgpPIC/yqY8wg+v",
-	"kBDB0z//69UxHymAnbz7pMdrZnPbJP2VePaYd8Vp8BWdkPenqdM356XAuCvsISwHntdprQVc1mGzPnk1",
-	"XSavZV9G4qfQ6VjMlUHRMmADJBRDCaW8RDOr1wmy5E15jaPzg0gBbFeuzs/EktPIcbljoCvKnwK5YSZn",
-	"o1YeRh5KyMJPsNfLeEQOZbInR5H/U+z3oyizBNbSNwBWeuPvuAfj7OZ+iMBROQFa6gUqkUgzlytIr8Uw",
-	"MSNEBm4tLvrAARPhkochEuwoGY6w+nHdXE3sVQWpzpRn/kAEhj6feJAHjP+wWtf/Qrcr0BDJWDI5SsLg",
-	"aoai0FTsYZ82MU+aKAkVH7sMjm3BlGTPLmQby28unhvaQ9BcswSdPBasPVKTtE4HncMy9IVKsDCdJ2wM",
-	"IFZtwfp6jpxyCLqS3Zv++Y3WrIyNiYXqUdfac+lKbTqESjwMpyo1cKXmJMDjR0obftTpk/TN7w9lWJj5",
-	"KtCnJAJO6hDlVYPjDJO8p4EikVuZOHFt7SRPFgr5kS6VbdEh/Suz+pnwRUGIn7Sm7og4CS5haef4rI4u",
-	"pzQheZA4ur2TCaJCoDeK/EBQp6e8VOumxdVYIkpODgf95BeoelJ8gr5looMXygIVGO/VUPpeqr3Mz6dU",
-	"Hm78XvC4b+pD7MtUPe4RqEpweSkaS0vkyF86bL7dPT1ubu8uNbe3j94fni0dH+3UWFP1qfQSMc7GUiu2",
-	"2LcuQgQqigWs/O3cYwdKjcR2uiA3dpE5mQkG2LtRqer/be3uHxyy7d2Ts4O9g+3m2S472X33fvf0DH5t",
-	"RW8P9n99u3+w3XzXHDd3tj693Xq7vzX5vH/6du1ls7u7v71Nfx7v/tasHzS39t4Nmivi8+XXwcfPfx1/",
-	"bEV7avTHJ3/vwxbvN4P1zko3qqvx3q/NwWBwKZbrV/xw9dPp108np58n7V6wE78fXr1/3RvLpZWXnZ2d",
-	"P762ot+2mh/33q50mzvN11vd7ude/6+j43fvdprdw9+bO1v7zWC3qZr9N73R8cvdcXsUnIaHR4O1/4zi",
-	"D1+vTkfrrWhtkqyI+l9Xn16vffrSfb998G779b5cOnypjneXRl+Sr1eXq++DN92l5rv6+tGbs/Do5PNh",
-	"b7S/F/z18cP41atWBNOxe7gzZ6rK5y86S2mV7l15JN0UTCOEhYttF/lgq7uzvd08Fd3m+GCr2T14dxb9",
-	"Xv/Pypdtv/6h92k1PK3VavmzYEbvVRyVUabFL2fb282PI9viyUp/vVPvfWjXf49PV4eH17ZYer5BfnxX",
-	"gArOXmcEC/fqHQRPnPm00CCZSMNQxlCVVehlpVrDwgvB0WVOdQmPLC5HVtP+YkAqgFldemA5W4IKiIZi",
-	"XTsgXwBSJFQuXfCRH2iL2Xy0yxIpTRFeHzK7k54YwCAxHTxX05s3VC8Y4gsOP2sou5s27lnWaWwm6PbO",
-	"Y3bmQv6Y+SHueEjWk+lHGxb/QwkBHyQuev13mANV4I7epoUsc0ugMYH5RLXlT8EfbbrFodDUlCkGiiLb",
-	"hVWIQTTVm3Kc7tfUjGcuSCulq75dQpzCku881pP7vB3h5pjncTVzT/tXG3Hp7VslQRiyngx9hd5yuK6v",
-	"1+vPF1r8h7U4uj8SoZLsIig5EODfGHBfaIHArDYEb0l6sRx1e1OXAw8AhIGzO1aFN5zci8askqfkEpM1",
-	"Z1rk0SQFMIHa0x5QWRt8PgCJhvA6HEiIpSDNVRsQFpyrd6AApjtiPIRwPvyDGBL3VZrEMnMBMjxZualz",
-	"MnbU4X0Eu/HrRBv50BnE1Pa8ZBVk3NYTuRDQHxbQbVcqxwgHaWRBJj2ADITFnGdnWXCxQkvLwEBpy2fT",
-	"QEFpeViu11N+vlm/471bQCku2t0G0HfslJSxWWwvdC+fXCg907vHiKvP7VN6qFvNnHX/HvgAHZuLzREH",
-	"XaS2LwRdcWkpmtVPvPr1/N//r1IW3WiqmyLyhc+URE+UUwsKNc9QAuoxzsaB6sE/wWkBeFxB4mkJuQRC",
-	"ZsMNFgt4yqR1A471HJwXZGaYRXaBDQdB/B6ydWErFa8yiuiELAX0MjXif6Klu1y/nuDvbvJA0nm8gySQ",
-	"IFEs8AtSP1IJzaaBkHB4DLeOx2ifZKULf3xFG5Pe+derOUL3QFkh93nlMNp93qUjT0Nde+3Q+2vTDdB1",
-	"JdEG4/GpLR9tSz5fZIY82kXGkczU+ogFV5DPc+0lhWwmRDMqNJiamSBu5KetItL1NFlzjW2JbkD5KuFU",
-	"Bh9hbiIXL+5EfGsTsWYJWSllxQGwTMUnllgjEmPyayEcJuTvM4Tdg97xhNtLDxDgBhG4hX4/PTpstKJW",
-	"9I3e/IbPfgNUMn1qfWtF36rVqv2/fvTCEc0L9o05g6GyrG8zYUw9KMkiOcYAujCkPhA6h3CKzX5GzGve",
-	"ET7D5qiUdKqp12LCvrFIFpGnTp3h+vIIUFr4TbNg+qNGX0C3AwX9wuxqP61t4F1pu6NEot+7+Pu7/g9x",
-	"6A0ELdHFG66SKqBSVQ92LhzSEnPhpK40cCV5JMa4Tl3pVGvZbaCbNUjWzvpGLIAqM0tVzDv9tNIL9JVe",
-	"6iCa6RDRnZtew9EOSOs8akXuoiUOJBy75MoGqa2DQGs7Ik8g0QqQIKfGmlYowNCg+wokapmHWhFVqGwC",
-	"pN9g1Ok5yVvTYXBP2yxgPEBRC6fkD90SManTTEC0zphdIlSC+YGfk81+Nou4io5SnHZcTU6pJJ4t6IPn",
-	"DIc5gJJDkQyOD6RLTwrQuwtYFQAsNYbPC/q8MhFkAmfWX1pZ3zAXmTwMVzYXwtXCoj5CUjJgzlkctutv",
-	"VEZxPfL9KUOXRasOuINgwiHNnM0wAjpZCFZv1LPAnJXVuiqERiyyXCsbdZwre4F59me9+vL825/L1fVz",
-	"/ONG/bkqdZvROznlFQHZR01hSauwJjVNwxlnRFuPLZJjhtCC6cD6q19e1pZ/rS2vFPEtZFTLfIRP965W",
-	"r77k1a81r5p/XbveOpw5YjMB0krgNxh2/kVteYXO0IYBJWhF+pRrsL9b6cZqVRotszqtitdyrsbwUx5R",
-	"XqvyXQtd/rWoHUQctsL04HLtUTzkDU/GBJTHwoF2Nxk7FtSUIKxp1z/D1JUqQILj/D+fZxMGvp6tZLLU",
-	"F5P5COzDUTsMOsB8YGQSGRH034jQoGp4FaAoxa68eyD1uAk9xvMKwBvzc06QnGFiTYMB2gw8DIlNJBLC",
-	"13aUU1uGUNxuBgyRvYlxmmKZnn1UWIN2F9fjttYmWD4D0rED8hvixwyzQwb1fw4zTl6u4gGtyWu9JPd4",
-	"pcy0UyDCtMQmXxR4LxbiOHNPA6kA3khDuYQS4MgG3qQNqcg837be+WbjL5kA99xc/aysFPiki3Nol1J2",
-	"jiAC8yiFoMvdoVvU1Knp3D3uUrJ5Zpos2LBmKOjSoIVV5PCPgJADCVrBK4gnP/TZkNGYBqoWDi6/f/Tq",
-	"knnePA79WohHRjxslga6pEFTZvYsOQryU2sK8Ewgt56s/U440hc54t4Agl6Z244trkH6GYMmACntSJ9h",
-	"eeP7Yog8inDlogM2Lzl9NPR5Iu5Eto5H+bJ1bygB+WL1cNHXW0q3NSlNXBYRT+5ToJ90UnoJHbAto8sw",
-	"QILdJ680TgVxz9xUV9AR6iCLPLU65xT8Y1HivChxTkucx7wvFkXNU7VHJCzzgl4k6nPKmtOFWoSwHsFT",
-	"IWYqnIHuE7j6LCqNYiMFtGXG18+7EMyBx5CofI4XowAxO9U+Bit7aRgjokrj74dBH81NDnRjtU6oVg1F",
-	"h8oiQ+IBNT9hvMaDSEo2zy/yWSwGYtCGvU+OGbfGmR2mEHw+nFex6GhZQehv+y5VNRHHZ6C13DiIfDlW",
-	"HjOwoM8tik4sB7Yns+0jF6w5EJGxEy9k9En9YN5D4FqZCKohTHcDSCKywd6gNnReqlWO7Y1bYyetq791",
-	"0dIsnOpGXW/fuCsS5whFBv9hcByLy+BLpVFZcjm9rPKf9dFq40HGSaVRWa/Xlyvfz8tDtdIo77yO52ZZ",
-	"DNdlMHgp32bEAn9RF/pIutsWaZvQMWjvjDKP5JjUtg2H6t1/J9oaYF8eV1cfJMjNCcqLpwhj8I8YTTVS",
-	"Ps0V3eFU0j9b2AO6jpIHg1glhlSKNA4FqSHwOxA8wnwccG/rtuXlpdbWQWgLThWQSGJWe5BYNzbmuOrr",
-	"iNarMJvaPAL/B9J1D4LohFK/0TbV7zI5jtCvr59EiuLrAF57fDgUkSEezmatB4BQ0JVJIkzZKQXEiax0",
-	"JuLsBAwwxf2mbpcyCv9Uz8cDAZNAW4YjtBBTzUnS2Ex3nGRfRSwNRayTM4Or8U9Ujv84h8YbkUwrThRH",
-	"UJ8kSIhhmFUqd6RIEx4nj6xIfTEYygTSaD4aPmYnl0klUPfCE9ztmJtPHDVa4EGeqRg+BaKOR5FiqGJg",
-	"jFoVUe1LRmMBRKSSNdbEb1Z9bT0ja78WsrTKXivXvEqAHP2hG5zWH3fvqYVmHsleo7aL1RY4ZSH9afbq",
-	"4WiqDiCkLPTU03e86gWf1lQm7k3SSAfSPP9rec0Ebq8no5iapEaaLkJVGkltIFs4XIG5MlaMx5RMgU9n",
-	"VLyibIOsXs+zaDpAL1Z0mSXdMmvZeJT8EDE9mZB1OnFtSSnzktv64qFMn4UO+b+lQ/TemlIhkAmUbklM",
-	"xcHb5TwDZyj96rUg8XuxHDCeJgd5jLcxNpNJqEWIhEQMjKVB1PwivGykBbVBWhNMoQ3fyBtaEhRi7gkG",
-	"NxUHUx6R14APF//R4BRcHB+dnjETk7ogyb8JUvwWkVHfh3kx3coDWxhTzV8DGo+zCxkcoZR9SCTenLHz",
-	"MAsHnqLFXGQd3kkexzSkPID/DaU/NxYLvz/BQOwx9vv6KCyEJ55C9NV05GeNwkL/fzj6erOSQgq78jC4",
-	"Eh6LCqKvJ/rCuIi+kkKeF25FNOK8WKuXrUxawEk/Hpz0UEIobibyaj2t4GRFFwtIxjwjLNZ/vUaDY6Vo",
-	"5LNhLLsxHyhDJnYpYhZJLFIzUKATYiuoMSS9RUcx2f5OwvYchi/jMjPHvmEtM0oec8yVCK+EaiDMk24G",
-	"ytJqj1ZRtC+SE5zMa44dcAYTYIxPBW/Z08cte6G8QkK2utdz6T4VD01Ngd7BXbiw4+4gricdoWKBDb+k",
-	"5H9ATc7mcJWbqFKGcWRWcUCKbXG9MdIBWUIvcOkqORBuwq1v6k/hPxcelj7mPqroR3phzIPkwgQmmRgM",
-	"E4OIVmMfSX7tVyVpG3sPnK6d96XAuo9+JMfsWZCwWICnKIXGoK9rjZZIyWTozwTNLvQqhSIRF1jkircV",
-	"0EA9fiUuLOoTFulDTWuChZ+OCoWH/EDrVoVjYRdYL3bhtkfxIrzcnsBavIeQGaEEwp3c1A11JMJ005XV",
-	"VggnsguHRa5L/OaFBrglclKh0YdlMkBUDzR9TzBKytV9GsaynZczDXWaOL7r9KpWJFfEeunWFeKMaZ3K",
-	"r4RWqjAoOD5hh+UWEBboWdhSZeFdsGTw/N+tVg2qI8vhvKQlnhLivQRNjGt5fZlndst4UKacWzHqHjKj",
-	"KAnC6WIuqhq+g8LR1TssHG2qPmHkO2fRl2rk6/OoxpoWKcBG6s2egP1rKUsjE4QCgxb9kCJin0eBSMzc",
-	"pr5fricmEp2Mx9wX3KeKsaAjfHQRzSnPzinH9ubWY3NTzOZNlcnTkLCQ3LaHPSXFi7px6rz2WFsA4H3o",
-	"65Zi1ha9IPIhKwD/SWuOHqdpgWJv2HebaV8K8XawqDV3B1zyUAm7uG0pQ8GjvNX9SFPbE6FPoNyW4y3J",
-	"5Kyk2hZ9deNACVyBGb6C4ShhQZRIdsjao05fJMrTf4SZ2Fjz2PLKCw8r2WO2vryCKR17hx+qy1zPRY89",
-	"21hj7SBRz/W+smptyb2VDqQ/CiU7xC74QZfYEDg1CQdHT7A/jk7M5rzQ374wFmZatuKxOow8kpGombOD",
-	"Xj+kTyuPvWDtSSIUJFF6BFEUdCNAuI0Sk3kSRKzNldhYG8WhtWyH3Pe14mNvQCUGoAUIF4ZjL8wiULKK",
-	"liObtAWTUrQNdHeLFOT62sYKoB1ZjfliNQ8Rq159+f+rZWGxLlE4jRDAvlc9HhuUB6oFMq4UgMAPYWrf",
-	"kP5rOEdjSESkdLtydl4biT24Ywmke3BKEs1UYT9S+yKUss/ACCiUIv1Gfnl2ECWrKxUHPGpj1YGOqj8w",
-	"Sqprc4ARmqePsyXuf7cqpLigPp2q3aF03Uxky+iKlvs91ao0/jz3WhVTDQ/ctXdTxk420iasfs4QMEkZ",
-	"DhXaPe7IF1eWuyx4t9EYklnAeWHcnuDPwJAZSi2kYBThmfN8noOawrhzaIhn40lZLmKqGP88EiMADh8o",
-	"bNyPeRDpO0wWNAgsiAK4SdhLmJcyTbaBAOR+EUTrGQ3jfsJE9PXHwWi1jc8NDsXQN0iiW/AJ343k4XJj",
-	"QTulbKJjL5rKaAU89XwhuyXv+Ll+DWhYci5yB5EKfOGW/mqpGMWhNi+SZKgaS0uO/yI9d2vUXlVNVCIG",
-	"NXXVabyov6iDT506n3drhHRZuDE7cBV4vwVOqFFM9bx0SM8SoBdYsjO5wUidjHUdQDfgfpVmdc63HBOj",
-	"H8mxotvDRJtwJolbSeebxm0z+00DFt0ftUUo0Kd/HIPXRYzcbqVu18r38+//GwAA//8=",
+	"7P19d9s2ti+OvxUcnnNW7JaWJcd2Enl1zXUSp820TnxsZ3KnqaeBSEhCTREqQVlRO54/7wu4L/G+kt/C",
+	"3ngiCUqUk/ae3/reWbMaWSLxsAFs7MfP/j1KxGwucpaXMhr+Hk0ZTVkBH69YWfJ8Iv/GCslFrr5KmUwK",
+	"Pi/hz+h6ysgd/kjEmJRTJhmR+q2YUEl4Ti7FomTy3TylJevJapO9KI5kMmUzqhr/j4KNo2H07/tuRPv4",
+	"q9yvj+X+/j6O5rSgM1bq4b4QecnzBQuPc8ZKmtKS9hL9mB4xmdMJIyM2FgWLyZKXU/hW0pmaSsYS1cYJ",
+	"4SXhkog5/XXBeuT9lJZkSaV6tGCEZhm8VPIZI8spz5htWZKleqJgNCWypHkKNCmnbEZEnrAeeZurh2lJ",
+	"yimXJOOyJClPSS5KMuF3jIhFScaiwJ/tgNRgCjZeSJbimA/7/RMicpgVzYUaV21piJp4IbKMFfqVQX9I",
+	"RmyC48Guac6WalG4ItuvC1asojjK6YxFw8gQrrJmM/rpB5ZPymk0POgfPo2jGc/NFwO1QmXJCtXYPz6c",
+	"7v1I937r7z37ee/m6/+I4qhczVW7six4PonUgv5ARyy7gkmKormOb/NsRcqpkDDNl2yeidVMbROyhC8z",
+	"9bokM1omU5KLZaxo/f1ixIqclUw+0vQTBZGrvKSfeuTtmFCvoUfStHFIvufPCS0Yuc3FMo/1qhFRpKzQ",
+	"FOUFUaSRimDsE53NMzWdktHZN3ccdmmYkFllli3UHPQPDkMkegNthHa4at2stRj9wpKyOrAxH4mcJgk3",
+	"w5rTcupGBf/EUcF+XfCCpdGwLBas6/FMxGwm8p9hcGaUck6TlqG6NUEKqierg03ZmC6ysn2o2PoXGC82",
+	"pAZ9QSfsiv8WGPNpSWZClkQKMqP56gRoTHO5ZMUjGWAtGaOpJKWA53L2qVRHU/bID2xcwokWBekPFd+o",
+	"zHrQ77fsGD7jZX2n8NliBu/04dThn327Z3hesgkrkFMqKjFZPhcpZ8gsF7IUs9NFKWRCMwaHTQ2f5aX6",
+	"SOfzjCdUTX//F4m8vxtlGw3b/t0q4TdyLnKJo3lO00sc4ZpxzAsxytjsazMeSzb1RopTvqMZT6M4SllJ",
+	"eRYNoyXl5ZAcTRXDVDyVZplYMvUIKwqhLo4Pv0fmy2G0nIpM8f1EKE49LsSM9GEhj/syiqMxZ1mqW43i",
+	"6I5m6rqJjqbR/U0cyZKWCxkND9WKlLyEjay2u6a+GYMZpF6oRZEPczZjksuhnuPQzOR+yw19ge8j0Zvn",
+	"zgwkFQyHMub64oHLgSblCfmIhPmIJ5MwmkwJzJvQksCh7KlhvRD5OOPJ5y1YYhrxVkwdGceRiWYE+5Z7",
+	"7aXej2Ye7BOXcEDsEjyrLoH6gamLdMTVFVyuJ78d1xemP44CeLQSZrzxqOvqhHxEKnwkkq7UpbYiNE/J",
+	"EsQDQVIBlH8FjPHzzom6lGnmEezI37OnuM7mzpOsuOPAbNUWYa/VCTgcjZ8djB8fPXkyenyY0mP6OGHP",
+	"Dp6lfdZnh08eH2/a3noAX5C+p/mKoNwDghHNFJN1+/UVkDpl+WdRbmxb8XbsLzRnZEZXsBNBjEqACVLL",
+	"BGXPfd6bFGIx974wZLa3GpFTMa9s5sdubd5UmNgaGruhfuFNnFCQIfWEm5uWJ1NS8MkU+N2MS8nzSQyL",
+	"IQolqM2Q43AJ6/KtyNlnLclENeCtRkCiRble3bueDBvk/2WbpkBRTyiN4A8C/S8LCQfXuxlsB5ULYdD3",
+	"F5BkIp+wApWH9YsIk/vC6zfP1B6DmXw0wzXcHm6oyvhOyFqCcjxdTqC7xMPXQZ7wlpLOuVUyo7tBFOvF",
+	"BTZ+y3NF2SskZhzNmJR0wvRqoaRLplSSEWM5mYmUjzkcjoJR6MrdVW5JoleUZ4tiC+K6KeqRKOp+/nUH",
+	"G8mbCJ1QngPbV22vyEosCpJMaa52n8Cbq/WW84iBr6R//j13iWppj1xXdU4UlyXqnpToIZBUJAt1l6NM",
+	"7SkGpxev4eZhRUxE7pRypQrEtjWnqwNNiKI0dsFLScQyJ7haViNSyokoX4mF2lSfwXZyUe6NoRVvMXNB",
+	"6vKvPlhbSDWVBT6scn7T45o1dQP7snyjYJo7yEUyRQGmyfvBjoGPAqmvhTin+eqzKF0Ksae0LjjRZbE6",
+	"HZesuEIRXek/HrkO/PMgUFkzQq9cTzbbyxek2rkogNGCuUYxT5azlJQihhslAwkFhUGpb9UTUhYrwwPU",
+	"PMmlmvIezFnpip55zvulqbG+n7IcFFDTHFgwtGLTC6uST48PN+uS93H0LqeLcsryUq0h+7xjtKi15R0m",
+	"yRQTJKW4ZbmRkXD65HRRTkXBf4NeYkLlkDxntGAFuX77/dmbygkauC3xfirApLMSi7+s3w31Yf1BRwnm",
+	"BrIRt9rhRIg0eLC4JMtC5BPD3mrb4f3793un3qBDe0KJZuo6VbsuKViqnqUZXPtU3rJUiWjVzcFytRM+",
+	"REje6KZpktI74o7yjI4y9rm7wbZTUwmDN4NTAPE+aGERvppTF6VNf1qOW78n7OC+4H5Qo5gLKbkahLED",
+	"z4S+E/+7cwNLCBjEaZIwKU9xLWoiXpVloLGO3bFitQQxeDimmWSxs+0p0TwCTegmjhZSNQialqL9vBBz",
+	"VpTaltXgRo3Jg1oIFnpkJhJOWc+t90iIjFFQlfwxtTWFp1WrDYqUipm7kceEZlJoSzWqDOrMwz6FYybG",
+	"4b79yTftptrureYBNxr4AXKtcVWGFDRX25fAwF+ymdzeShqr/fEa30XLo54ELQoKd6cRupukW1VXwPE6",
+	"OpJKJloiYyxBdog32sLNpmh2pOgEzYALymMcSi7mZahDO5ouPVfsmR+i+gXmbaDKijreibKomgIemEt2",
+	"x9kStnKacjUPml14W1wfDe80BU5JHElGi2Sq+imYFIsiAZ2jborYByOU2n5qJaJhxFZ/nY6+TfhbHsXR",
+	"HStGYHCWZfOgrdueb8d6I+Jmmymicr3fT0imDd9DRXQ8Qrl2m1mRkRbsD96ZhijNLaOuVzxAIxgl+MuA",
+	"csS8BsIaOtiUaiEXI/OLPFG/fZyxsuCJ/BibEym1F7Cckn39Iyh2I6YUbDAr56LmANHXbWPVlErcXEnt",
+	"FA3+mImWH1KWgHcq/KuWlsP96Z2jJxOQBuyuCmwPIAYrJChzKM+UgowY+WWRThTPMjYF9eBSFKmW6epH",
+	"8vjx08O6n7ExDNzHTn6ZMDWlDK3EScFwIgvwSoekmuoRx0npVr2dFDzSTuIJeTAraiDQgbbojDFaAcwh",
+	"4RJdkbgBlbhS8R3BNWidORVnn7rlgasoZnGj5A+ranoPVjVQnmbsms9YNHzWB/JfMpiWjIaPgfju777H",
+	"5Sqeu7lIdY8Fo+mq8kbh/4H7ahidyoyxOdqZx2OeqFmNaEbzBIQc1dIYzTb4Hs9fZXwyLXWLagXUevWt",
+	"v8s0XzA6U+uq/lpSXuLn+5Ak4fnDfN/20ePAJhtlIrlFkWMds3quH7uvLsXv3VjdC/MKnK4aT/OXssOA",
+	"2ac50OiqpEVp5eP6Jn1ViBmR6hHQStUphQWMCZpHU05tUEFGZYnPwqU9FsWMqm2VigUK8XoM+WI2UiKj",
+	"v7Pq/V45edS2w/Py8UHUFD3jSPV8mpT8jpcr057rnpZsr+QzFgWooN58qZngJurb5/R77+ktezff9JZ+",
+	"6r52cn7vMi/DXMO3VLHImCSZELeElp2vy3No81xLmd5FedzcUpWz3W3EoLxtiN9JaMbzybl69L7CMCrb",
+	"9ji0a5GPdDwuFyINHZQaB+o0r2K7xyW9g8t4EyX0Y+oNxe7k67z1JH4nlmCMJ4u85Jli+/hKTPgY7AfI",
+	"J0kidBhKh/Onme36QXqX2BU8f19hyutevcbHrhazGS1WjavUj92o3Dge7zWD9JagvoLVfVo9Zx6P0ZvH",
+	"Db7Cgjdc3y/AhN5yENG+LjEuBIKuiPcqKGBUkjFbgigj1R+U4E1E5FQsspRM6R07AWFSDTImvozoRgkW",
+	"KzlVN/9oRSas9LrRkWggt4JKwyWRIFXORMG6ygdd5IGWe/dgs2yA3CECVl3RiCqyQu18DvzTN/Dv88Hg",
+	"wBMYlvQW4tHabvgvd8HXnM32fsyV5igXScKUCCsKIsWMjUS6IiyTjEBndfP/EBbdW2JJV2Q5XYWNAl/o",
+	"ju/AGtwiVxne8WGQ4blt0O2a2P4q/G93Ff0J14jb6p0W4cHs3DszncZlT1XHp5UE9DoNx//xtCI/qof3",
+	"FvOaonccsvlgu28Xpbryuolh5mH79ubrFq0SSsjCi1eNdMwLWbqgP/xztCqZZ0/imW9PAnWt0638WXck",
+	"7PmHX5XmEPs7wq22tx89/rDh4vyOy1IUq5oFuMs103I5oFz14Xclz/E7mqk/+vHgAJRZY81QX6lvxAic",
+	"A4qSg3hwAyKAXfIP/fhJUyFVjd34J1U3pRT9bKF3x4zni5IpOshMOM56jApsoWZ10D843usP9voH1/3H",
+	"Q/X//o8eMVWzj28gMsTJihREOtvcsz4Yr8wk3PdPDg+PqnPBbyS9Y+nphPJclufGeH/w9PCpUtz9H9/m",
+	"zDYveQ40tgMeXPf7Q/j/jyDrgUJVn8/hsH/0Y9MsuOUFtR3DNWTqJPzrjXepX3aKzuOmRrC9uF4GtVb0",
+	"rUy5tHFB1SPfrol2PfX6bSTFhqP3PftSx27DMneOBq8t+NZR2R1ItIEmP3CMK/aIonfTh5vGLO0+67Th",
+	"fGNfQOs0oWQblVY6YeespI0J4yA2zO98rcVA5Ix4XliykOAyBevhZ53jGaP5/z0zxedZEKoT90wuG0wL",
+	"7yTT7XUgUW0t1UuhlazOrCtTQOrrqXXbIH/OOTC78f/acbgqg9EPaFweElqS31gheuQ9veX5ZAjKNyrZ",
+	"6haHYNVcHRqO3HzVI6BmwpsZU/Kq+nUuUu+JVzRTOoXpAyRbQVNirddElmJOJMtTnk90upkSFSeCgRsE",
+	"h/QuB5lxWA8X02rmiNn7xfg1rMkcZxPFVieuDCmKI9120GnjUe/aWXlqqrMVvX5vRPyhhIhicwLReEq+",
+	"QIKy9LSMIYKF3bGCjFji8pRmdVsvKDmV3Bb/f+ujEeJotJCrVuEe9A71bEEzo30Y2ZaIHLeBUEOENL7m",
+	"DLR3CqVkPdkpvWNkxCYLDNksF3nOshZL3HbTclr5g+9dX50PeeMki8lULDFKjuWpDmUgR58+EVGQUSFu",
+	"1UKNv+wigeL0fLVZaf2BlixPVle3rEymdXtDyw406wjJf2aleJ5ki5SlQceCi3fpNnzf7RDeZKDSKsUQ",
+	"84dEoc43JUnGWV52lQ1VRzD9ran0GdKWuygDUeNwPEy0CSar+hwOgivseYJsFmFSW7U+rEaWwnOKv/bI",
+	"KajNQ/hNUp52lhMuRGrYVCe/v3EMdjgGOTCpgtFkylJC1bSHZLzAWM1SCKKW5cseCN/g07Kt8XDWWNKX",
+	"HQUelrXcU2rG3cIBvyzXq5in6pk+Jva7yYEhGSz/Uoe9FCWmMmx1AvEW6ERKfWHEGFRNJXnPRlciuWXl",
+	"F75EdEfBM2BJHfsha0oiCt1nD6WlZz9s2eU6Zk0/SAohZl+yZ3XnhK2qDz40aE8MKUFo0dR7FI+vKMhM",
+	"3KkPuT7K1gBasLkouutJaNe8hJc2aUpd9YmNdsAKFcNmQY/XhmT0523elPfTFTjHmh4VAhgLkCsJ6Ak1",
+	"W2su4EcXG1MKFLR52SPvpwKYuRq4JLlqTbWs/iQYBOkpQi6paCZSlmF48d6T9HD0LNn7dPDp8HaoY46H",
+	"5PWMTtjFIsue0+T27Xg8tFkRXP3iZx7VH40Cpre1tjU7rkaQhijInIl5xhooB+Bw7BZC2Rat+TbXIVhj",
+	"1U0hJgWdyZ6nkpxjXt8JMblVZEeMichSVnhJP3IYdofxMsbot5ztnpALkUqdNUR2KPl1IUqqTou6fTOe",
+	"rEjGQKQAnWvEyIym6jXIJqSlH+CZ0CyTeGsbZQR3k9pajsnWVyUmZ0Vhv4zJa8y+hm+UeOR+f6N2FD70",
+	"AoLIXoi8pDxnhaIDn5wVhSgav+lvLxd5/asXBZXTH4SY65GQHZAZIVB2youUFAyPhcgVoSjSSG1Rtefx",
+	"b4wTK720grlId2FlSiZL9YJdBMlKqcFAFnlJRjS59TPO1KfdHoG8lRldQVxBF6+M3tNB0yjHhEn0l0jG",
+	"8geaR/VWdfl/ptsQq3mhTtAYQnI9YIHq0SrcD3XnbuJetznzOxffv7gi/z7ox+Ti7HxX+/zPXry8OiW3",
+	"bKW4+sXewdFxTCSf5CwloxWwoTeYWAmEoDoKPBPiVjG3skbcp4NnBxtCGxtUwUkEidASv3Bq8wnVEbF7",
+	"w2aAkHJaiMVkWkONqYcTmFQDF9B13FdKONg2qj8860Pgl+J6t88+/bo3eFIzOusIZrU8OnIymtMymTbQ",
+	"JDbFNk/FfD+hBYYUSEiUjxS/8FKCDjDV3XNwPN7rH14PDoz/I46WU9GebWDmHY7VxsSGsMQX43XGVnoj",
+	"LD2Hv1s2R8DuPQCOTSOMFN2WLFOam45anrPEy0jQSaJuXOpb5CfaQmJCjAnNMhfGrUPnfeVOw+SIwl7K",
+	"Fh8JYHZMClNGC8wtprkG2YFu+G+M0EzkSKOPYsbLkqUgbHwMUonXLbDHh53Ah3ot6EM1xTkYvYy9e2QQ",
+	"el6ViO68wTJDJmlvq9d7e11KYn9+nXZhwOuyLrjJWMe83I5ywdpYeVhaiN32d9DH5nl8c3p+dnVx+uIM",
+	"Pn2sdX40OAj3rQEujJFTH2A9g6YFM44+7aln9+5oAauoXkLud46v4h+XpoF7xw0a8+Pl1KXUqImiy5/5",
+	"6UK+irhV6CkwlpBCuJCsCKWrGGCIHjmbzcuVPni5AI49pSlIvHQFaS0fF2ji/egyWxIINNO2Y8gKVvu2",
+	"wzLUDe+p80OqOfj719stlqx2FdvvpT/QG6EvvopmdNQ0DXV2LpjdkzA+r4/5lqmvBo0R4/ehCBOwM5ks",
+	"GZsYZoNFGkl21VFCu+sGCUrhFqlEfyzRH07zjPLZm0rC0doZ1ZIq/Vw8yJyE0HWl2inSf0tLtqQrcnrx",
+	"+pFNmkOgwqZbVHMUjww13t5+6+CVc7PzYU9/+sp8tfuX4B3kSKevM6PX1+ioON6t5RR7GZflnmmMlZtS",
+	"CU/VXQ4kGjo4PXjhhBhcOvNLAFnPoOhV/FBZFmnYtyiOLLhdR1at1lq+KsQMm3F/mwbdN65pxcQ9qMB1",
+	"e9NuB/t2q10ksBtrxAbdkJp8Gt90gFAPs4UEdjvhdyzHZG3XOpJdi1gIZ4iJgsUCcpJ3JMvGPe/5b74h",
+	"j+CdR7vq85RK75Hd6D72B2DxDdePwVBhy2GY12ojMZ3uRvc35uBegOLeloLutQtapnpD37lTIUuMgJ4X",
+	"bMw/Mdkjr0uTS5dkC1my4pGMMZnWtfRIIoAIBh5oeAU3FK6uU5Gp63IC+Yc6cjoX8IaSi+ktvAcO2RHm",
+	"qupQmKHfkTfi/Z8W/f7jBKxLdMbgL+YQu7gEuXAJ1g7M+5M8ZTqbX9yxIqNzacVlNLpq6E7XnRo1DIjm",
+	"xryiOo/V6vISfjB4PUixmFAip6JQTA/kabCkKLrWFTgfdGcNPtX+3YBm8ykdRBaLx1/jqltfAxaCPqcO",
+	"6JyBKxmWBU7LuBAzj6va5NVMTDg4p33GpRnKfRzBvjCP98wsbu5vAklc3rycDNlpgluwK5z96cXrv9mX",
+	"7w19XK8+obZu/Huep+DLvdkiduIt8CyMnnD0X3txux6v1ON11ghtbGKKZuJA2/X7qW0bzbNFQTOl1quv",
+	"5/rYwnUMeHEvRLaYaZ7bFKCRcZh0Ys0H4FjrbPtfpMgvqLqko56aUg8e+fDVTQ/3lgXb/E5UwGLs5Rz0",
+	"imom9bCOzduu7wv3TbN7vyEHUlYwjNvgMyZLOpu7xk4nng4Cia4QepoI+OIF8lI0o00WGS0qpF9huqvF",
+	"5NKb/L7K4a/0/lormtXMbsgKWlRsJJ+6sCyyATIv704gGWc6FxFAWecs4WOegL85ZYnisaBKjUVhPdJD",
+	"5412gEzQro7FUUI5/GwgRaAHjXum+KssyVc9uRgDi238hCMDS4dkd6ygmfOiUenGiNHhLNf2NROfpyRQ",
+	"2dn/Awtwucjqae8HTx8oM9JSzHjz5ONStUrnMILt5PJv+Z25ADPuFpqXFizXiQZiTD6q2+KjNnALo/ay",
+	"TLIeec7KJcNVkOqWM/cpLZiR6E+sbEPuWLFCr2t9M3FJZMk1gjfesCJnjwKKgLm6Ni6Np7a4q6uVaYH/",
+	"Ro23IAmV7IR8Ze63XoKJuIBFq65xkwvO8pRI4fCEhwRAJ6A9pBYcZOk2vAm50KKLdxBygSTx1wMcJXgU",
+	"wShX2Zn1qMdW9Wfnw1c3P/3U2/1LQw/q/YmKkGWyoRWQjoXHAckNQtQaVNZnvZUmx+tosv/PnX0PCv1f",
+	"eze+bfJfezdf7X69+4eSpHbIYVe3nvGrFjPZaU5YXhZgyIBLraTFhJU+JjuArZAl1ZRFl/dyynIEvUcc",
+	"QC3vuvdi+x2dc7wO0XNemDueS/sIbGYMNILmxkydIvtYLsrmKbbNhkJE0UCOODE1Kxmsa2NRYAQsvVrj",
+	"APPAHZdUEgSfSGNrPDYoKdr1wvIToFIds19S2I+EpUqfMC/D7ZHW413W2iCr8YRNpuTWokGBkCG7hb2Z",
+	"QxN7rGktG1mz3xtRDdtfZdU0KrsFagsYPAYWfyG0Xyqud7KjxLK7Qc++s1vTuTIqy+uC5pIbma0tEqCO",
+	"c/pgSGwbi9Bw3lfhUDPp7ZZrOM2vDIxk9QSFJtHVAO7FM3gb4PHBk+OnISeJzoL6luWet6RDVqTzh2z2",
+	"dThPgNHarouFjqAGmqyLnMYvqpMZHG/Ek1G/Vozl2rcdIG3LnpQAJ1l+R+VU5/xsIYZhjkYlbBtdWNY+",
+	"gnF1PCcYJTok7BNNymxlIJDAtSiUmMXzSY9UB2SNKLwkOw76CSNgT9O0YFLu4q1wLlKWnS6V0OY9qVoH",
+	"2OGc5xNbqKUQs3m5q4QY45OvCOx6yDqmHl0gGZNSAw2lonYWETwvGkb/c++dZMXe68BWrww5zC7xkUeS",
+	"vL5QnFg9eEJGbMqVzFosIABjXohPXCsdwhV8YSv07QTTvhMhbnlL/QwoPOCgQ+HJumPvoFsxln/79//4",
+	"z58W/f7B8aOvvu794+eP//xXm4PUEGzziDRMJ5YNqMba//HDnCXzKybbKxZJ/NGMC3YgBst8KslFIUqR",
+	"iIzsnCfzPd3O3usUtp15U5Z0JQ0osY01GrEJBVUGRHWJmcRUHy+dLgJmVg0QBsFp1RhqXnox1ImYMVKK",
+	"odWLnJFBtTYBVUptd6aELTKjxa09KgKiDFVzS7oyuhXuVB+ejN4yRYexjgESJgBzBZFB4X2JpUk6bAJb",
+	"ncnDHyxWsZYLAc2UlyUKOsVDty+IzC3VhB5oxa9xOtzLsT5lsZlFhTOQnbJYsF3gaG77mW8rxnhnY/9g",
+	"LejYxW7sbOrYmf8NdFt5pMJNCR4O/C9pPuC96AYYesv9etMDEUL+LHK2A2OPcQrG0B8oIdP0dtbSD0Fy",
+	"Bcpqmd7TGGLQxVVbKVCyEIsS8JK/oOG6GU8UsF774CgtqbHGsJrMF9fTgsmpyNJo+AQK+FSg09QBfw7n",
+	"m+eT02wiCl5OZ9EwulTC1aUYcYxpm4li5bU0OIqjhkqFKfBOf4n26yNtT/FFt3B01O8PACoSS3r4j5vv",
+	"/mibeshMXl+Wm6Do+IdZwGvdoxnclwy3etuVB/iTzOjNTe1s6QEgyU72dF+Tt5ZMPJxBo3Zjs3746qan",
+	"a4rpnYlKRRfTOiYtxjpFM8YEzLiaZak4iJbMGwOCFegZgAzd/ZXBPd3Q+QXkg/pw2IG2PbQN3byHqdHQ",
+	"R4JdWKpiDmlbP1UoD9sZTVddekLYpbiCdWvk7OA6ajQR3c85/jUvuOJbqyDW5u+BRiqAI6Yt4HShpvzh",
+	"N9uqwJWYtuinDm0F4QUdzKgGT3PJuAiuFiSLhyimh/A6zdjWY7hEHEUIXV85qJiWxXcIUR/+svM/eqr1",
+	"b775CRv5Kdq96Vm9UY/J2So2rllL3qKBUwFgaZNHEBiaC8LWXb+frv5IpxXEGNBRxl5BPKtiqJX9Wj3z",
+	"6o2pKMo3xquaUPjOc3TV+OIab1eNu5q4tXUXZF2QbdxlW4ZWNWrqNbMczc2xseuu16ia55ZJ+MF7dDvv",
+	"4IhN6R3fHNGjQbyem8d19rfaUGJRtmKLGsRdY0DA3CCqyztiUhFkuoLdCaRQKIC3FMUtaHxUVouKaG1m",
+	"RldkJ/FyQZJFUbA8URK74y/cBZOSw4NnzrMQ618f95E3QH6Xnkst1jpjckM+3uPjSuJaiC1FScVe0wGC",
+	"tmZuwiYas0W6o5A87MdtwY9e2j3qqo68anFKPmMnZLwowBAlciYxactUofJV5lgnloCybHJMijuW9kif",
+	"AEYGFLTiM16up9qgU8JfVdyvb7JzRnPy4uIdWUiAulZzA+/ejGcZT0QBXqaRuGPWta3tAk0TfssAN65s",
+	"WlCe662zGejMS5VCK9lEwF6eCMj1xlho9FFMqWym1McO9GyCSVoYzJSzpe83e9bvuwenPhQmBCdhmmmM",
+	"KWLHfYNqWWrHrI6DhqoBCUTdjzfkhW4uXVHHIdZ79nG/sWs3iA1QCdaD13EqrEb1IDuIAODJRLvrh3/c",
+	"P3y6eaEzRou8cfZq3qeCkZxxLH8B0rf3AskF5urVTzHUx1CKvkPr7/eeWJcT7pklVbyIFljRCE5w5QB7",
+	"fE+ahKI5wGeIOe60AjEarHe7MUB/B3Fn5w2bpdr07A2XXPitJlql3SGDxgaBnEA0Zsy1XI+AYB3O86ZF",
+	"ntFPVxqV5sJCM9iRtHNYGIg6yCMHa+PWhoxWauENnWNS0NILXIRL8UsMvm7UCPJLfKrBMs/588/glcdP",
+	"njw5GBxvHGEVYLT96sI1RvdydZFPSB/zU+uMAJSJ7ajY/0KQpiJ/yTK2GWHlrXkOaukvJEur1GjkxUDi",
+	"qck6nVY2m1Jkpyzzan3EVlhyhfIL1iPQUj/EOFNIIQPTnxWvCuZkpqP+YwI+74R9AcLOCzFiZ7TIAqzz",
+	"hyp4U8HmzMT3MZrynElJkilLMGbYu0URCj8mUP4HAowhZAnlTO3gJ7eLkaL7I6l2PBepLwiCV6hgSrex",
+	"tv5H6sLlJafZS5ZRA3GEURULqCBjD5mmtekCmOYJXuRlsWDYPIyc2ExjFJuw5JQJCWdQDUc/aSPWwqzX",
+	"lPJWt+mm026e1XeEkY10KaqHn3gl9HZgSXA1vxTL/D3PU7GsHPrj1qsfY64gjKG0hDZW/RmDKOwxLayI",
+	"QMmoYPTWhhY6sDAAgBgqGTEmckrVpoYXZkoYM9JwBvZ6jEB62v9PKNbmyZ0nhmVWnqgxWx0N71NbP3+E",
+	"zwcXDWLtTSXjiSCLuckOx1OnJopXBIYa1OBtHyaIwZq8mwdWZP2C0MBizKmULN24EB03VJeR83xyGY5o",
+	"vTSpCFDCFVgbZgDo9H49dol7Htzai4wRmpQSA4BolhnpyTzqlhbyaJXOyuXU5DuY4NlcxiaSz7vh0Dvl",
+	"xJrO4aZXbpoPiMuZ0fneLVtJk2UT3ayJ3pnRuamtl4ap+lwsDO9Tt5FmqnyGpAb3JWO3LYG4YAy1m9kn",
+	"Y51OkJQ8o1kGPzqikRHPAaXC/87oT/hCYYQDVmlVLYsOetA4DuobRJx7i3EusfmA36LtdotlQqLVkG8P",
+	"/qg14ilL6EZDzescEWGu9OP3Gi35S1hqNCQIkEy2GVqU0KBrDns1EvVt7RfXRLlFp72rIQbsM70jvdc8",
+	"/75BrgG88IyWLFvF7nJ1EXyPzKCMP94rsQNVTA285OAI0TjMXH1r0AmK6RUDEWKUm2EoxawBs/EgI1FD",
+	"IWvHbopBAQQlA4bHSw0nRStomTNGcwj1hlAdz9hjRUjgzFoEhMsyhsh8BLIyJxfAY24Zm2NFbF9P1Ipq",
+	"UK0VRVwzpvXVoiHc5xBNDB6ikFbjq7pSJ1Qu/97o9QchOK6ma3dLJ1zVQx6jmVLHfKh7GWJstQaIWYCW",
+	"HXLIQKzE37pYW4iMZ8UUQun1r3NRlNDBUJ+DOqYw1eHzCHKhB4grBd2o539dsAWz0mVogTpzuusa9Zq3",
+	"0nbR0Q3254eIdmCFuJr6LFwG0WctyBnVZVfbzwYyiS94JoJ7GsTDOpZhK8xcdUcHt/QiB0whpUNuxDO0",
+	"e9nVMHLoTFNGs3Lqq1e5mkc9WGqoA+i0eUuxxIZOmYsCacJLQtUTPfIebg7qXRxAWS7JuGDOkFlO2ewE",
+	"DZINm7NffH6mDhzLxp337rsamT4/0hlh6K514GZ70Vo4pOiCR2qB/giudApHeuhdtzpKB9VZrFWOiAWx",
+	"hllUP4K7VN/FGjGZA8B4JWeixpiCKmTlQqtauQ42aQFhCWGsAcRSD3uYl04RPyG+GIL5uc6BZILkYI9i",
+	"oB7g1sQAtjE15vMxOHJ5Mv38yxao+N5hJK7F//OfbcQWN66WbRPaIWzT+myrtUMcTJ4n2oL2pUFGfHyf",
+	"quteh71hlJn3NmZRf6PDz7xX7uPaWJpT80cEG81dZJW7T3HI2hAajfVolu3QmLT86gXDjWIy6rmevvmG",
+	"UPfn7u7WA8/Lgjv9BbLUvHB/S10QmlI+HrNCfd9i8f68WapfRzGhELpD/u0bMsJP//wn+bcplTu0F+52",
+	"1z4xWvdE2+uKhq0v/lkErTlF/2hCVrvzCRj4pf44Eqz2YIBQFV3Lp1GF+7Ud4CpbtgT5N4f94LUC42x8",
+	"Wz3e1QYbo/Vd+P5gve8fPlavETdUv+VtRtrYK26wtYVCvGvCxmPIAPNqHLcchVouhSi8JInQvNr2Efy4",
+	"5iyu+V1d4x8eVQfyKCaP3EAe3dgm2ljlTolBx2XrICrRx+VnjCWw8Wv+DH+Bqj9td3s5ylZbcRSttd5+",
+	"u4ViqF26ZT0PhfJZQKK+skmVKGdtysnkXmRjrAMqeEFEkSqNo4b+rPHWlI4M9rRyqZ0aVN5aX4bExATm",
+	"g5OYBEryPZuXBDRu4w+hDtF0XM9wnNFbzEfGRnQudkFWYpFPEH+ye3q8icL9fOm6WrM5EM+nqHpdLPQ6",
+	"nCYJm0OCp5dEB/Ll6Shj1+JKLbSiL0rSoGIYpDeM57P5VeCX8UAWcRUUrZVAL3HJNXSNzQ/XEr5J5Dqx",
+	"9i0pjFQPOd3G9c4rovn2Jak/wxwMD3fQr1tBkNeHLW5O/QvnFzb7mNjfzdkyuTiAHqB2moMQCuLyB1MU",
+	"q6UkN4YII8iBv8odS2UX63vxOMIDO3h4TWEdEh4EoFZbGra4nx0+FUvQx8S4RHBhLnVhCZ4j19vOivRg",
+	"PrG9zfw+EDLp1yFvAdpESBNMD1fntporn2rHpGYdaNae0rkiSBPxaZ5xpSUaCNkOdX8B82Kg0Xv7gz33",
+	"XAPEt1LNVxptEgUfiCCoCUpeAWs1t2f93gGRZMcEZpFnfSJ3/cqWUNkf72GIvlaXvm3+RYZxxGEVlUvS",
+	"b2nq3NNwIdZYV64eRgPyf/7X/yb9IWmMlMhoXZHE3vGTpz+qJwR6Dgs+mUCqqR52I3hYr0ub6aaWAA4w",
+	"Agi8+mVKBheFKFrBYysYonqoJ/rkKT1L44Z347gGQ6V+jRrvGrhwOnIdHqDYu5z/umAnLlZ0QjKeM+vT",
+	"KwuaMJBoOqDqblsaWGoZoRP7ucTY/fXOugocbjPWi+vaEgbAmYx55iVcgmwGWicKZLZ6AhYmqoP1+3iO",
+	"ZkvG0ZRlqS7yAH8vcr31gkla9vCErlH/lgYJhOUl08E8m7fOdki7pVizzZZcTjVHRXRQ5KGJYiGwVSAY",
+	"otsuhB31Om0gGoTGZPhAkNc7EBBeDgmE/b2gUI4gzVhMbJBGTC4X6ouXbEbzNCbG7xsT9I3H5GUB2bwF",
+	"uWSJyBOesROMT+yO6b8G/7e1hAicbaC8m2rs7SSzN9xZuVlzI/6B+MD20u1QPeoPrFl4lqdzwUMwLG9z",
+	"L68c4qVzgy0QALRpQyd4fTEEz53mBp5jpAvzo5kUp2V7q1Y6M/n9YlEyQNNV7zWVS+bhV5scdW0bAc9P",
+	"owLOpgF6K3fUXDeIg/+BUclao+BficIz5SuWmEPCMoF3eT7R4JtL3zEM+pqS+nXBsoDvbG0xP910CPVd",
+	"3+tCshxD8YdQMNIPqtfOFueY9aMfnEtxvMiyExu5b7MrABhD5K7yGqTgtMdTb9rzZgP/oJ7tXBZVR17S",
+	"UcbWSzxVp1sC0YMQh2klXj8S08c+QJ/cCc4PXdDsE0uAtU8uL15o52LstTGhpaKivRFMU6ao88qIEHl7",
+	"DDrMqzsbulCPb650C703KdUoe8NLl0naHFvJihnPadm297gkEwEBHEu6am68UKOB+rax5UZm3NWe/bW3",
+	"9FrHG3/Q2zBwX7rgWB2KhOE8utIFYn1jyaYTUooMr1YPb8aUm9AOQ4kZRHfMRPgYR72xrGAFRHBH+z5m",
+	"iyjcZMzl+pI4M0blolDSm/bHV2KFkkwkt0N71CGC04M+0y/PtqopmdBkyt6FbSlXU0UUTb3v/0bgWWt9",
+	"MqUj1oUKbGB9xSLP1xeAK2sMKyZLXcMLpNZGwdhuLHdz4bnSZD2gMWzrPmoHgYYB+k1xeiZFtgjbmmxe",
+	"FkjvmSh1eHkBBxMVIyOh65BpHNkCi7JNxaKQQbncr4zfXHrTE/t1QTOSAfOO0VRomaFAa6KtWacd/pii",
+	"NWJqhGOeZSztkTPgzxmXKLyoJ3WwihUa1OR65GqmDhb+Jg1Wqi1EQ3aMwmDwGAfHMcYioP0Tv3x8sBsb",
+	"wz0mC2Lo6xPyn4EzuUUV44o00sGi57Hxw8OAKGln0+z8pZ2oK85TsESJTumXHoYxerahs0vDCMwmJJRk",
+	"COiEdauGpB+Tfu/gSP33yZG6MwfhQdrD0ziUmwY5F+nm7EXgyEstUIJBPcssPx7CFJYCnzLuiuVUZAwP",
+	"FR6bmAwO+l+axBtsu9cGunhujbx6xfX1/WXHsu0wKtgXX3YoPutbJxo1eeV9HKm96G2KbnbpomzFmtbp",
+	"wpnY4gZtvUwsMe1lAgXedITrl6VkowacpVKVSIYA3pmPHQf0i3t6cCZ1xBHvJPosLHTDvU5ZXvJy9T2Y",
+	"xauqu5QLsIBOy3Iuh/v7zlDe03bjnrxLerrCQy8TCc2iONIW9t8jmk2iYXR2dXB0HMVRUtxFwwjq7QEO",
+	"TqqIAzhP5Uo99iKKo4WEpeMAtK+422j0/u8v3/UXfz//6/ffX5xHcaSe5f/z5W/nRf/H//nri1//evvj",
+	"d+iYrZkX9OhDi/6RS/kRLk+49SBtqhS3rKNB9FbTquaXWYwynhD1ow7tpeSvV2/fkPdsRL5nK7Jz+eoF",
+	"eXI0eLJrsrsMSNxH9dJHV2aOkr++//6qsgHX1ZVrLGoVdnh9NR8kk55UcIfUsgG2g638Tls5jbw/XyiJ",
+	"TUfTa1fSIx036xXam9GUxZ7lQe8x63VdstFUiFttejshv997GW/EOeKKRU5ohsqgLOnK76RHTtFiw2bz",
+	"jJbMLQpUINXhqGzGJJf7HKgwJD9FMM2fIpt+gGjbOv9d6gnGIJJDbVmdHwdmQW2EwJwsFJOLRS7JG+wl",
+	"tvWw1cSH6hmw/y0LXjL0XJq6Xa447ggDOc2zasa2+mtDlmK50uPSddi/3JtGWC+dsbLgicSwjWCJBVpq",
+	"GxMtyZxOmJ9huq9fD2E1t6IH7lfgA/f3br4K40jqkYmibCuJHzSuPZLkohAzJYQsJIzYSKRaY+2R0zy0",
+	"LXSHe4si840ZdkuhER8gHf3UFMi48MKKXMvguIIBcDRibMAdODp6fLQxg1JJhxeFSJiUofwsP9rYBvlL",
+	"fz6SMW04VA8+kmqHYWsx7mUlhPrHXKu6EqA1IPEL8x9tll++IgWfTEvZSKRNRUwWOaDA2u7pSoKy7+x5",
+	"moWitQjqCYDgiJgiJpHHs7fohSKnF69hLfFoYqUsFCr0lAiHqCUwvqGKZH4YwJmT7Ra4+88K2vUOVcUj",
+	"6r5viUvzN30g6MlrACKeGj+IotTwkK/VZZB6hXgDoEmLcqoxqhppfitXhJFLcscKPuYshdq7Q7RsqkXB",
+	"qsvndG4O0V5C1aB6QetHdSwBKF/3AHQUW7IAMKuo2P1aPCV+J7E3w9Bt6LZUG8y+X9ZbLHOTQGZwxvG1",
+	"3SDIvQdH1aSExhToIEKnrKQ8215sMHhU6xDAvwA2lQ/1vQbZexM47H0c/UBl2R6N0Yw0MpaxpSjKKWSZ",
+	"QMobz7H61gn59uya7N8N9p0RY6pLIihmg1C/4AYLLd8fGhBQc4MEncGu8Mf/Cx/4EuEDD6b5pmCD7Rr+",
+	"00MT/l/MwX/TmAMsXmE43mdFBHR1/N8E2a5ajtXVLSuTkAaAmf0Oah3LyFgrdAH1bnuQd62hqxrAF0OT",
+	"IW3uz0cSXx6tSuZlBevEcQ1NFuu3IF9MCXU9/Oe5ekl3A04ZfMwZlLBVYw/AHmNSipJmngkSXgWpuBJz",
+	"nQuDsQaA8wiSBhmD2g9th4P9KBlVmhorOpcXZQT9tDqFskeuAWINbew8h/y9GNIjMbpUm75RhEXgcNSy",
+	"NEdVUi77hHyC04xMuSxBLRyS0SK5ZSXhZpToPeM52Tn4x84O3xvs7j/djcnBP3b4/tPdG6Jmdr0URMKK",
+	"MxzSjBUTzEtVQkY+0Y2dEErmrEhUrxnaR5GP6DTk8Rhe0R68ZwF7P46u6pOthdarnoJmuXoSbDcAPp6n",
+	"7FNQuLLtHRz5ataej9PZVvYZW431aG/W2mn8SkWWV3/GNMPYJ4vZeYuxP9zgmmZb/Gg4ZNNVbNcyyEYQ",
+	"im5NGK0Bq2t4cGNyG0hTwAvH6K3a/2FLjWTqnPBAdam5SDsBJphuwuiXXbDzwl7KhqNFo7q3OlMAlQmZ",
+	"Ua7Hgy5HV66jSy8lLTrATVq2rfOKSyFuH+45OggZxps7w+gKgZOflzxfsFYHQc4+GZOTL8T4LtCgolmw",
+	"GUb5qIG+MAevBaoPq+iYkhleX9ZguSJLkKEhXbEUkKcEjji1YfBvnVPeOfUA7X7tKmKYkHfsuY7GCejy",
+	"m6LQaOmZdvCmyuooaxQUfkMBizah9qNGZ3YhcXlAVG6TwjeXLQzpjkXJ0tOyq/gXKCge+c0EuVYraGVz",
+	"s1jwKh0hhgnu+pjWUPca0VPyEZGsLHk+kUTSVY+46hM6Q19pPIsi75FLmqdiNiQ0BysjleULkecsAVMT",
+	"FqMZsyWTXgEpnpNxxifTUr+gmZx7uDC+WPStT9WYsPxkj1wwenv2/vx06J7xiiQZqAUpRA5Z+CXLVj1y",
+	"UUCowtBJUKb+X2BUa1pUUl01tXDoIqcVvStpbrcMUZ79dMueF1I01EVpXeSRcwMgtA/UocLKWDZs6ZEk",
+	"E7qYmAqUlcEaF0VLMSyTvAWxOr4qVSkuUl/EKI5wkc1vBooijsxiqI9I4qhebSyKIy8fNaSPnSth7oJq",
+	"eX4rq9E5mBHVndTiYVW3lc5iQ5MjpiwZZEYNRolyLJYjQmQPOQ1YWSZs7ZUF9eJ1ZqMsTXM66ajjxTgL",
+	"TuXUcvjcgFghKjKMFHvq3IGiwrUuQ1ft5sXFu5/fXZ1+exaT87Pzt5d/N3+9fH31PX4moiCnfzu7PP32",
+	"7OfLs6uLt2+uzn6+fn1+1oW1znQdwZa0SFwKbUEFfBEPiUZD2eiAVgsPCmynmxI8F6nc2PUamra3vMh5",
+	"PXFmc00/byF0C3qIjk43rTteXrKE8Xk94N2WZ9RPkUI9dscCleqaVQwb79xsmoJuIzRMW9L4CioxiG1d",
+	"t6ckoyNgi/i6OsTOuI36JQSIw8mmqBmiVmvNaM0TDA+efZoXWLGqquZtUXXgFisoVoo4PtkoIqgWqCaF",
+	"IfprxXDfiBL+PYM8+CiOXgom34gS/m4uQxx92lPv793RIjcVK35Q5IJW4JNpEv6w7cJf1cbv4wi2epUW",
+	"m+yJa5z829daVdT0qLNeWX1YTjYsPMx+zVJvnnbNbQ3tGc3MbjsECFDCtw7F0Hc6l46p1CYYEp/fiJKH",
+	"awTDPT+fMw2lXtVOMeIypSVFOfhFJhbp2Z0O+23401prsanbs4420Nu2PHAFj50Dcql2OqNRq1MHxjO0",
+	"zgKNxPqeY/nZ1vzv116293rze0BHmzNatt38Y12XEOU+NB/g1LUBUodwZyjUZemJ9fGzXEcWmjKHEHve",
+	"ilkdsKxsVKM5gk1CLb334pblIDheZWxenriMFl1qQQ1Rl5uGnLKrbAvbwR0z7lnD4Hg+FhA6VuTVK20d",
+	"M8PlfI2v4h/vTQOelT0cKm/ORtcgvTo3UpuomrWm33M1jOxEb1oP7vd619bGqKg/RLPAb6wQToTXcQAG",
+	"+Jmmqx6u0NBIfBCsQ/MVpOb1yHsAnHkFLo+hUWqmwoQSorqnIT6ZQ+fouVUd2gfseKDEJ0KVBnFyrizu",
+	"NiIS5gA2bFIgTAKRh2zaI4Bf4YZpQ7vFGKWuir/POCWxvqraiEOIvQBQdEilAkYh6w5NgOUUhVJa4RiN",
+	"aHJroKhz7THEQXslzXTw1CUSBgdX50ixrjgCwWKY7RBrdA1CNXKHr0jBAkdxBEsXxZG/SuprQ3v12REG",
+	"lSacsNK2cERbHRbTMf5lujdnpzII/Yg3FP1NZUD4nT8s/MYOTm/1sb54Xumj1kwWoMntkPxesk/lPVZz",
+	"zRMxU2K9DqQDiw08FpNzCLsC87xarUuR3LKy9wLiN+gt2FDJacaKckZzOmGFju1wAVSPKj9DXpJEiEtp",
+	"A/e0hFtIsmPMRIe71XZPL14P3X6GQ4FJYmTn4u3VNdmnc75/d7Cv9kgpd71IpByoJMlE6CiQBQis7h6W",
+	"QzLo9aE2ziIpMaEHFVC4tcGlhKT2NxbQJ4ojf5C1P08vXquN5DraYgOZVTTd+N/Vumz7Cbv3f60MpbZd",
+	"3uNabKkWvM2ZV30ow1QompPvrq8vCCyMzRjBdVCawoocfPpkF/GEHPafxuTw4Ej951lMjj590qGPxhWm",
+	"5LksA/XSizjQLPXXBS10zjzNyVQsihjLhqs24ANIAy6cUtvmPTDpE2DjvvctBtNcyguo4qCYGbOIlTgR",
+	"bO9w0IehVYpdOYfiFUsKVmouGogTSdcBCL8d6x3sQ3N5wJwaNN4Wla6zSmmLk4fUiC421KpWsQ6TdwFx",
+	"F/rnsliw+zhid+F5meJQesv4U1LzGS3KulCEPl4ltaO7OK5k83YOi6gJpXZyT7af29gy100d1tixZ9Bu",
+	"pUpCswzxcJCEMcnERJr9q5jZic3cpmaPmeBSjQNV05zaK3FjHO3Nzoc9/ekr89XuX4JhtXNWnIN8XIF5",
+	"PWivZeRJ0er619K18frGmLOp0WkNGrJDvQLcA0B9dameoUO/qSTXJrcv7qyA0I4xXyOMPAG24McNY0wZ",
+	"xZqg/ndLxpSAD7qGmnVKVyi66PIGebbSNm8YNN636onKxVS5O29zsZQEbzgjLPkMOGdLCCrXuZYuzc/U",
+	"3CGvS0k8ngMcVbsjRivy0fvpo3/XpZRn6iSooWerjrfYJdDppX4V/3qvG7D0fklXLaWKNJmxyyFUswNm",
+	"qOhoqkTo2AjHP85FntKVP3T8Joqj6wWT+Ok9S3Pz+Xq6KPTHVwXHD1e0XBT64wLevgn6CNX4vhOLYu0E",
+	"hs5vpnYp2Xl3/WJXmwRgQ1Tm4ovEEgCiIKvZ6KMQd+TP93j9rj94vDEKgE+UFvc9a1sGbrL1kfPAwPgk",
+	"Z1Co6KqkeUqLlLw3gqOOkNzRkt0eV7KU/lyaYrHuK9WUorZ2/9wNYvLd+emLvavvTg+OjneVxCdZ8jNQ",
+	"5eBQiY3Hh6QA3weEz4CTaEQlOz7skVdwvG7ZynmpJkwOyUiUUwOXT0YZzW/JiJVLpmQC9BJjlXsMEqqF",
+	"lT19VmGej59WuCcOz6UjfL1/8/U3X+2Q8PctDHVRZG21/2B4Vn4F8PNkapBEdOgNzTKxZKkJaTJmu0cg",
+	"ZUu6Iju5dw3t5ayEeIXdEzItyzmIt7oFoXhSKYh5xItqAoA2MPLXI0r7h08rFKoSCLLF/jLc3//wj/2/",
+	"/Pv/+OknefP1zof9v9x8+Me/qz/CNAm7YhWd7G5vU/TNPOWWguy1UDL/zL+sls6wJ03JD8+wp/3a1i6B",
+	"+qrafj69ZW9FZzYdRN/VJta98iDGrCr50rQIytnfT89/0AlFDvCxATYglrln8LRGK5QQ7Q+yhidn9D1M",
+	"QDBsxKgcuqBzyehsL5nSUi+BSwGEd3tSPd5LxGxfh6rI/ev+/vP+/iddp9oTcT9EWUZnUMvZSId1Ff3G",
+	"Y2i+vmLHQxcp+GZ81hXhgTt/ebY6/+2/Bm9+SQ7fvn/F/35wmf34y+mn81/O+2+u//747cts+vfZm9sf",
+	"3//9m8ZsoN2epg7MRy8TYtOuo46WHZwQYW7K6jXxdHsCNlMZ3Zr93l3qrSt5FfH36YasQNtj6My9hU8m",
+	"Pmedr3h9YoTJHDghkAhTKTFRav5jfYwQ7+Un7zUt6TaHaq1/oRltW59fs9J5WzhJvsgyxMSp+MZ9w3zG",
+	"vlBTGs+UvWmJjWl7IZga8ULHfU6NuU9aAOJu4UjZRj/OZjrnXWeyJaZfI1CqNnc9YYQYAkEH8itPEEDH",
+	"WC7h54t310E/xYKnHSOw3np1PQPa34hBNDDeK74xFZi/KdahHRt1bR/qb0LrKegiQCc1gVxoA/Ulk6Uo",
+	"8FYxwcXcOUaGtnaKKftpEnHBhp965bmk4tR+wase+Z6x+RBLPtMVVPH4jRWiEtKC3UdxpJ7tqEQYirmX",
+	"zTfYyH0cWeC2kAGFBsL/KCKb2PyfqcgCHKQ9uPAHRlMrEHQMMWxITP9/FnMY2s0XiBbWGka4GaCO37Eg",
+	"lpX2rDjXC+4sAEoL50cBm94m2m+NU1LnPWmngkZu5jnxr6wtMKp1ZuVGMDGRvpNsO1aoswA3Pghz2IY2",
+	"GuN9C5gOZGrmrF+wPMUzbapfgwkA8cTeiNJ8vK5Ai2lXx0330EzM0YR95A36JrxZPxOQss1y++VvLQ3D",
+	"t2G3BMkSxPVU7YVo8idCZV6IVIczPafBPKFXntRXKytgg/Zvc7HEBJhJLgrt53OLmajHMbTJHLo9+93e",
+	"p4NPh7fOUvzhd/9gJvOFRlU7HBz0jkzpc/3dYNA7uG+Dyp6LFKWwIAL33pP0cPQs0b0HxHlv0HWSQMgW",
+	"uJDRacbLUDbnBhP+dsCqiZjNRP6zW62qpnCk8z9aTOUP3g7h4Dnjzo2Gz56phtHNqVZOp+g8ccnDZjF7",
+	"ZiWHZG9g/cJo39Bu/r66/lxmS2hRXM/Ny4nNfKilkt5uqtR5tDkXx84tFPTDXZeSrqxd3JtYj1whv9Um",
+	"dHCO4fWvs2C0u2SLBFIYkJptYAesXXRLu5Z1v0Yc9iZH5fkriPZek3MDVehILpaxSbLDuAedG8fzJFts",
+	"LAz9tFt+VAsW6sasAzWsYEwt5qRIcBya8oNU17Aasckitw5KnXf7B0wriPhpCd+yYkosaUG8hjiYBSB/",
+	"AJ9CaI5Yp8PqOCY6EZtitzvEMkEUcHtCPZbOViIuAT9aWExEbTAQz22xShzKS2ys8y3AIX4sgEZD8hEh",
+	"gk4DF9nZgQufO4RQ2Vg63ZKdUuxT1FAruKAFu+NsaVIGtouzlXOWbCwuUy+JpN5pRCqrL8PDE6PgAiFS",
+	"rFjmddzgkFc9o6vtUaOdzD+jKSMrVg4btaUByCnnJafZS68XU24S0jykSxqxlZIgycOg6Tj8Zl6aMoeq",
+	"ywdgo04hr7FllrX0LPAYukQjrEcCQJyVe6FKy6Aycty2tWtPHvafHXcU5vH19aHGIQiDqZAt6E7fCVkS",
+	"pE8nFIy5RrDarKrPWcHXwFuaxZWLJGFSWtx/tY8GYSa+1jNt/NKfC/ykzmdFS/vu+voiiuGfqxZghuoM",
+	"qoVd49bAW3B4FwgiAcHXIwa4ejGpkI7QOS3KB1CkrAQ/hmmzvgGdbmMpUZZzpY4m883aZ4kZItriXxtK",
+	"aANfWoCbGvyarnzTFgmS8tRYmcBUUwlrxFo8pmbOdyLTAYHhjC6ezxdtNcrxJnGal7pJna1oDWvomn5l",
+	"0rg6Bi0HOE7QfNQtycdjTBv7fjhnCsG+e/alzUai9SCvsPwWyplLWKOutcMWWQtaFiw06hVQ+uwE6pIM",
+	"35yen5ka8WIM8b08n6ifGgavg6ebDgv0HputXsEpNfQJHxmnfzTPTVGIYmudFgwMZ4B0tAEU04OAqCt/",
+	"kswzihE9kNWplNceubbh4lyS/nox/fDZs83aoOEXW16lBmNCNxAmbDjKyfgfKIKaVNzc2miOGSIQxCLy",
+	"HkFgFw1HIv0wdCx3v5i7YnQ6uCtUzcx66wdQqFHHNislf7SKhhFG4rMsJSYIihYTkWC6pWSl4442fh0c",
+	"No8djAncRFG3amlhE49N6Bg87ffvbwyKlS4cdrB38Pi6fzzs94f9/o8VC9PDuwS0GeSy4PixjPboGWp5",
+	"llZX/uAQcmlRqIPy2KEG22eO+4fwlI/OPTiGBguGyK6wEiYHOxoePj0YxJGkdyw9nVCey/LcooM8efb0",
+	"UL3q//o2Z26QmKqgkxpT1fbhwKJCqX4ysBsfKGaQcpq7MfUO42j+7Mh+8bg3uL9XpG8xwtGizFbf52KZ",
+	"w6GSPGN5CTzrMxdCIyi+uHjnpCDVfp5USscNrmH5YQeoYZbC/voYCst5++P/rW1jbRHKGtdKVh6EYxwN",
+	"H/fvY+8neEX/NOjf39zfh2vyebFAa4NTm0U/W25Tj0V1LhOnOK5L26iZ05qXj4HI6+apsWNo3u8+BeIK",
+	"ygIsEiQS7S3mGo4qxto4I21hhJ3J8wmBDbCF4VDNNmQ3bE5UKaJvF+vcnOp2seqqCa7lEnCltJJlUESa",
+	"zlu7TF2gBEPQ7m3OLp+3dHgjaBT3d1K1yZuW4IgWIMJGOoAL9vKcKVTXZ14RyTrhE1YYasCSOTVLJLRV",
+	"E+wmLpEU9Tx1tG5VG0MH5q2LQcckF5BEljFracMHSiFIxu9YtrLgHYUAlzpYHKdYWcCAxG6/YPWDork6",
+	"mpLRjFiXgLzSCurQGGuPK/hncRG09RBmv+WhubLDbJS1a54dRCrsimpo7pvNg7jGZ+ub1gcIrDDW6k6x",
+	"fcUP2uZ1VtmQ/EehKOWpsCgrKAiCf8DUkfY5Bew3m7C5OXf6y3p15Rbm7q6eXbnW7KCo6WcBasNN9IuE",
+	"ShMhiCIddc8lhEGV6NsyRgf93owWtyku97ScZVulA/z16u0bmw1w7hrCL767Pv8BYnq8a+RP9bx/gaPS",
+	"ula67falagMYODWrojmgyZq07GcbiAFYsbA5ADuhkqhliHXolDYQYOSxRaENZIrppdzQtFnyFtg1o5xu",
+	"pn6giIq2yLVvzzrBPY77ubssoyEz9OvcT/3gJYaEuWuD5iu4NyqAaTlUgkh52r2ozXYxkYusa/qZRmWS",
+	"OtjdAmEPnaUoJr5qFJNzCJxwNm8oYotYrtd8xuwPwQ2g1apGxjIgNlQpyaWzUQbIt6Qy1jdztQrkA0EI",
+	"Wk81ULN9i11bhlLTTqqaXytShKmbgfhKS4T8n4u0oy21qUm29lTN6p/StGlaMRn9bQn9HQfl1Nj14Jqg",
+	"VqIF5+jTJ9X3qBC3jIjxuGNgckNHXofIAXAgvtm7w1Q+v8pZx46cBh8Qxg1BYx+MGM8BQDKqGalRDKGu",
+	"LAjbSsamJeuMN2lMBt2K7nVoMmh1aFRRgmoj6CuCDmb0k8Xjxh1JsyVdSUNZL+YVI5ZXAnExOuOg1s0d",
+	"G4ckch0t8IVH4tlXNt+G7/XDdbZVPwBxjfHUqoPVZx9eJm8/eIfZ26MBvuPm084r37sZ1+4ma6iwsCiK",
+	"teOFYPkW4qyEqhyloXNjjQy6AP+S4dHIRdlxCxtbV3ugDx5HnlskChyoA4VZQmlwqZhD2jnZomwHvEV3",
+	"fqNjh2ejV870D8nVABszpdmYUGkidoCvSy+GQY2UfZrDAoNXkt4yXfY2JzvmlysPRni344Rq5sG12MPB",
+	"SXA9+ioYe8oxmEqtks0ctyhPR1hbtAuL9yyVIdlWapfJsyPyn76jo9MR5yGeeuo8JkMXqdI2faxYUrI5",
+	"iGjPyH/qKMdef0CwWPgPngVN8nySVU2Dazy8cqsILW2P/b1TNkElGMgyCWxig6/1YFPCGp54r/wEnJkg",
+	"44GqU/W4U4yqhGxFLkuSQECTw2aT+5UqigsJdRF/oTlrojratgIH9uNirgTQZvsfY/IRExoCfevVV89M",
+	"WGhwBidYPdHWg3sIpLePm+b5Ma7VOXhoof+AnxzpF3R7U53dqqRvSFvyQvEw0/xEo05i3otmsGAOwtzn",
+	"Rsx00P9e2z8wotiuXXDjiEWIDStmZfGLEQ4b8BfccQtEQvqw0WuLJoXBpiGTRorTUGUgjUrjEsab1e5i",
+	"L1pNgybLmPy6YAusmpPxGS+hmEW1nL9Jn8KKMBp6jEvtrUWoilpXgA005xcFG/NP25a0UQQ/1clF1T11",
+	"1NxTtpdOoWvbwi56adotQfmNLkaZSG7ZxrSO5/ox9cZCrq4bcU6NEjDeY04NftwHVS2EFGczxExco5QP",
+	"CMCqYmhvjAitPP09WxnVFKIha+UW2kfSD5c38+00HeJAIFlDvVhQnv/AqGwPYnoP0MavaJapAweCMxoV",
+	"2sJHwY/glsHhQCHoGHAkENGWXEKVUJ3LCeUb1FmCgAmMArfwRiB6ScrTOAALj2mqIK8NbRXRjGF8xEQf",
+	"sC1jSlmezgXPy+4hNmf6jVBSUUg0XCPlGQRED7LQJjciPaG+KUR/sK4WhykNhY4fH5IRx7r5th4hLBTE",
+	"seNKf1Qa3MehxmIqVn5ekoYx14h1gBgGb5tUDemYqnFQqD80mIMBcIKUDVshE0vYAq6dl5obFrBj2Aux",
+	"BjQVY6KZzK6LL65lUlXZtS5/4mFB9fee0b3xze+D4/sgUslUyLIVlzjM+Nbf/RXDZcfDi8+jpFWKRGRV",
+	"58a0LOf7g96g4eB4b9YY7DEQ8uaOqnnLd3d4LU0Pko5uju+ury/UG98dvNAwR5BPfoopH5WhhmARTpXY",
+	"4L/hhqgeb8lqQNiI07YKHteAPALPPJJkarAcEUmtFGQMsGs0uVV/WDz32sahSwRWqsSk9dsKb3S4ufzn",
+	"3CxHKxLa6w+4o2xS6rp9deqkkyt4HnN4+NyJD5vWy3u8y2Itcp13fekZ1Tpx2Xe1Nzcfr5AA8IBoadgS",
+	"713h/HWDfO8/29mK7klgvvBmOI7L9Q1KDS0T9W+yVhm+9dCcWkxHLT03C0+d6GJukLkKlS30PaI0JS1p",
+	"A/uHuu48J9AjSUWw3usWAusX58MbWeln8USf0IY/Vr7ryiu7sL4O/Gnd8Q6Uca5kNzb2ZuvOku9A+a4b",
+	"FyphaR8q6l+16ou3JaJ9G7NYPSxeMGMUVhke99tE7X63kFhPGvzgwTtEg37v6dNevzd4Mjzq9wc6zbxL",
+	"FjRstxHzAW7gC+wB03Ci/SmjWTn9zWRaQCcuicXkrtQzQRz/gpSO+xsNfmCX1wMcwBQ39Yg+Tx/a40vt",
+	"+fBPQH2/Yhf1LelRRP/U0w335F1iiKdvq+hUsbKotkux4cDNoekFp8xS7MYUTgZejHpLNDzA0OXwlTA4",
+	"6NfZPOaUqFcUl0fUGp0TqEu/IMHuDLROdPv407Pe4Gm0MRSzu8IfUiis7tNS5LmqH5UWqXqu1AqIDTJ6",
+	"EpW3ktCZtq7OnNhsKxHHDnnWUAGwZ0EfQ/M3l56g1CNns3m5Glq4gpysGJb0wuyNcF3CEzIRgHCJlhhr",
+	"aAOnITSDQJ++SrC06Pr4ZYzfeBYyrYJQrH5uCter543Lw9QjNR5yjR/kg1BCiASoJQcEHcCmY9DB3M/H",
+	"fSJPtNcRi311tu1UCtPVY98CwW9eTdBGvIVGjC6FVd0gUQPfMJ6B8Vgt1XttA5kyhMrD5HlEnYHsetgZ",
+	"H/3d+1H9NoE0ymXzbe1+MRBIun5EjwAOkVt3KFZAMyhMLVEP1PrhLFxLsQkpMBhssot4obeDg1A1UXOm",
+	"G2eoWDBc4+bMQQUGy0RMgBf4OFJLB7rZUsTcQCqFzOG5rds7dLhKULp7IrCAsKvaArVvq1ZLp4TnKQB+",
+	"QiipUs9xRCZk06/Ei9HEOWrniZh5QLqiJHawji3AlMNTsyyxI3fz9A5tD6uvkLHQd9SMzfm5Mq95TXjo",
+	"Z+tauqo9rlqY0qIFlgJ+MsEpXCvUSkgeejD7sVkYjcZe4c2GsLiUH6FB+dEEMmNalS16SDUaqtSiNDzR",
+	"sEkDpDwweuvKxBIdOFpjssVtgpqu2iNVhJkdNX7wiKgtr/j5ro1W5gGrWjMddzPsLsw1xMBK4WKr8akm",
+	"7qiiRcrvODBx9MGSV2/+tjegaitPyY62bO1qvsQLH1N0JtJFJnDR0ERWsRetDOjihjkeenM8CM3xrg1z",
+	"71t+x1wIkSQf4Wr8uHUFc9OBx80a0cnmXIak9Ct6Zw5YwFKk8x4x/yF2VYN4LUrIl+2rQV06UaYRhPTs",
+	"yeHhUTV2CL8JxsQcPD18+iyUiKObX5+KFP/fiTt7eOBV7AziGqRZy0hO9PnvFpv1/91QpmGl+uPSK+rb",
+	"ZXzhYE9wilBTsBsjHjzkwmnDm/qAaE7sOv5jwqOCrAaZyWkSRmA9TVNHfGRZ7m9RmK/U3txBCXvEMnVL",
+	"8NzsoV3fcv36zYvLs9Ors59fv7m6Pn3z4uwqiqOXZ52+/Pn67c8/nl2+DeII6Hk8Z1N6x7euIalO3ZjK",
+	"0sCeTARZzOEqTsUyj03EsVpQDGT/ThT8N5GXNLsQqfO/PlLqGY6gaUmDR17qUPS14g7O5UJ7E+C9d/Ot",
+	"3rpvX+pzjc1YW+ik5HfrEViVKKWGkvbIW9yeQ+16MtEYUBWDpuieL1giChQEdCU/DzhWi7KlWCRT9Qj7",
+	"lLC5zSMwcUSy5FkGzmLQWGyQXY9cUCzEpZFxGAd7qC6JTXJRQEX7OdPV85RaCgzVhkBgQViMbyNH/ce2",
+	"EoW3WZEmURzp6UZxhP12tC4qSts21B+uHfWXacstzYX2N22BezQXGU94KGT5DVYypjnckBAsUVHitumk",
+	"DivTLn1hPvB2GCcXWMv2ghUJy7tWMVW0Mi+qj+ZlH1ejcaugnWCOz9qC1wAmXLZUw7YJc2vmXIM3G2yM",
+	"K9NILTjQOmzP+iCzpw8paoq1cS/UXgkmqnH0+Br932wqMuJ5KofknH5q4wxxrQR6loml1BGN5zw/IS+5",
+	"pKNMn1Wrzky0mL+s1UShn9ThACuzebHjfsDqwdiA/gzN4GfXGPrfRjzjvyHwPM9TsWyVx3T4qtHOuZzq",
+	"DBkdrimF1oiM53sxR21wRrOMaX+mukQ08HIxYai+IT6jVzGlTxbzmBz34WmlQS4p1LyAqOLRivA0g0QV",
+	"wzvBvDMygWTtu/PxcQfsvbbLwqQgbcEsqBUlOtxWWu5orT2FSKMW/IfnLtXnj60lJUs2XxOajTxD3SEA",
+	"KWIlodSViXInZLCZfWxkmTYZeG1Uri4orLOYOtl79EI4DIk6t1lXgGzb+s0auMibTWz2yxrhtILytcVO",
+	"TBd+YQHtTGtUA7vyFQ0DCwYZYkZyoGRUMHq7AeXy+HAzdGenkvpql894lvFEQOqMX2Af2IlXY5/n5Jw/",
+	"19Wj1TEBZ++cFWqHnoTr79v2Nc8CM/BMpFBDvbiDMH1tu9HYky3tD8nluzdvXr/59ufLs/96d3Z1fQXD",
+	"+693Z+/OXnrfSc0+Y/Li9MV3Z27otYv4+7+RhCZTFpNvfVrop3rk+SoQZwbIbZhBh2N68fbNi3eXl2dv",
+	"Xvw91nmCfibQUhS3aGSjxtymR/rz5en1We0Vqhm7f0nZhVJXlbc26s6yKxPFUZD4URzViRbFUY1kURx5",
+	"lIri6FuvS29+qjFv7EHFyC8lX91wZ//17vSHn6/fYnCgudAGJlfAlSA3E//28uz0+uzy5+vvTt9EcfTD",
+	"2dWV+WzaascWDYfqV2Uo87+1YYA1luIdKW+y68DRrpTKsf29xoJVmrVEhCXSuFfZW801hErm3VHPGjFu",
+	"WJbrq/34L3s3X++Qrxvf7f5+GA6A84w2IeOtLBlNbfEU38KDdhJddB2Ule2E3TCfc+p/h9G4h/+g0WiN",
+	"t8M1CMpxB2lE6j30p0okNIyPhjsQAV5hD0LZSh38I8YkKUQ+1JX6Yl2GFkr84TGfibycxuYf7wcsB2mD",
+	"E8H4AaHxTowvWZaRHUoeHygpl65iIulqFywF1g0N4Xp4ysipVwf7TzoYJZ+xH0UeRC/IdYaUGuTr0zen",
+	"gFQwopLFRC4ARoWcLRQT2H/OikxpM06oe3f9IuAX8Idta+z9/PX+3s3XnavJ4UJDfEuTf9Vkrjua8dSL",
+	"2bHQjpEtgaPREr1TFldMvOoGVCfE4aHyO6h6pgHGplTuSJaN/XO6S/75T+J+cK3VfhAp20UY+6umxy8A",
+	"+KlLbJsQhMpF/8i63HrkdUkmhVI0vepIFXeqTjGGQZnmvKjRmTEpaW+bfiFjVKm76vklwptO+UQXTzZV",
+	"DHOGRZjzFGLu0KmvSzhmYqkfxjBmqcvhYA1EneiW0pJ5qW+jFaH+0EBIwSSVPODPg6y19brC1ZQWqVe4",
+	"IOBCUkNExyOEYoBJE2EqvLqt9pRTeYvFsq2THcMClAZrYrWrV+VcJNMu+VdoS28HKl7r15arPHnAq/WU",
+	"PBhrUE5AOq6BpbSoNBjQIjy6akhrixJZDcNkK/wT64R7q29UDnSwBgHETT0prc8E7dmv1Je4kcEDroeU",
+	"Nb21pn6mwfs3wB9wjwD4fpj8nZcY3e3esd/oSW0uRMbY3GB11KIWzeX7Oo2GUX+w50LaBs88KNdhNCD/",
+	"53/9b9Ifkl9ozjykE14Bf1UnygS8VdJrmg5Lv+cOmYbtNZ1oqUOcEvSbG4CobkWc2vF5L7BImkMCW3aF",
+	"JXtYfHrdlaUDozsC60JMvYf973uvi4LfYQkt50w+uO4/HvYPh/2j3vGTpz9GLvwuGkbq5tgzf+8djZ8k",
+	"e3SUpCzC1GYIIxw0XdCun6CU5RKdjbmlASuxFgzHDTAEFUblrXxAGZ2li35fB4ChHnNlcjcI1NtW67AT",
+	"c8NZs8TbnuOnlXPch3M8GJJBJd1cNk4xuKps6Ks+0+/prcERrOK3bZ0Fud3xZxmdy+6pZhPhARws8hRw",
+	"g1ZKxqe5X1EvBxmhO4L556e8dezoC0GMP5yF6dVvK8qC0bHqRtRxgTUHZUs60x/FGPVw13PIa1pMWPmy",
+	"kla6jV3eT+RoYRVLiPCd03KKKy+92MY5JkerrSlq1EI5Rz8AlRHRFm5ClRd5xmQlHwlkY5DQCIZG5+AX",
+	"0U0seS575Kdo/6dIR8450VNrpDSHkFavtDRasaB3gGgnO5Ix8iKjfIaOr90Tsv/Tot9/nNiX4E+mtQCM",
+	"sMT4BV7GTuSFxLRYRxDzJpM+XqPn7+z/c2ffUwX/tXfj/uqpP7/a/Xo3qLl+gVRmm44TuM1AzYuxtLq1",
+	"d2pcU8lgzjq4Ucn5J1q5SUA7dj71omwDXAhcXuvsH72NBpA1iUJrPBGSweHJwhAFDwY2CBuIrivHwuJD",
+	"+HZBu/c23/WfR66w3nINDu+idHXfIfHDZhOgv0Ong8SeixxTBQi2j5G0yO5jjMsYKLaA5V4IpgrryRtL",
+	"yrQs53WR9mjdyfkw2Ht280HN8Pd+fHj/T0cD/LDnkyBwhDqbSozhgyJlatNxlpB/09aOMpkyufMIDFM3",
+	"X//HIzB61H+rDl49pJjNwTH+l/C8BBsJfv04+UZ3dh+HR4a0JqAvqlHavaXBB2FxMqaop7abNm3kAiwZ",
+	"09V8ynJpwwfdlLrPSJH6pj4LpIjO4pI7j/b2Hml7TyhjrsKCONwx9kKAnA9MarQ4HOrSWehoXJ5DBjBt",
+	"RBJRk43sTHNgPh7iKz8IjfChyAEAvnm5Z7/0ihKDLZDi3dfEItGp72j3Ub9d6OcSIW55W+1ffYzW5j2b",
+	"4tX1G5VrqwKur39k5whfPWM0t/HieHfJubhFPaVgQ/Ld9fXF/oHaDUnGaEFK9qkkO9ODZNfN2+wlOp9f",
+	"6EwygMa2x6bHxf70IFEbb1LMkyqfyP33Yt2qOfmVkmP6XWACB2QHQkCKebK3ZKPdEwSTgOHqRPdtrOhb",
+	"mdBrCZYh0bCy/4wkY0tnw/4ILhlWKOdlYye6fJ4Rm3JMYEJVU5LRqgTLOn4wYNEZV+2BkB+uFxg2HPsp",
+	"oMD926XIK0jDa+JqWVN993S4F+aVB9zRMzrfu2UraWOibtbc5DM6N4C2EFXHS8gpXaOsA6gtUFYdHSzv",
+	"2YLQsU5vV8281OreRonBfxYtnEW+WbH8QT/WUbLohOwDPnHfDdelJtPDHn8OB+IK8zk3KHGNYv2lIAUW",
+	"0f9T7VOVWt3Bk4IbJlwCWOoDZJ4ihXrsDpewxRoeirrL+JghzgsmgTk/gNK5lRqiY81Mzo15duisz7pQ",
+	"IyVgHUaJXutoUhuoHmqIfz8VZiToHcELRwr11512hlZTnbyKGBpcSF/ajBYZV1recZ/orNOOGWxhS//1",
+	"umLcS5v+hUQZLTi4Q/MhAhP5CmWHMbSlRWECZdV+r1cqxjFU0HQQvgfVAa6kuZQVQ/IRqf9Ru5hyG0pp",
+	"31MPIOU/IjU+urwI6+iDpOGqn6ZH3trNALibviatvh4x4vB4dJIo+AHQubM02LlGMZxVMrIKplOy7JTB",
+	"SKNhkEqRpdaf0D0ezfdeNeqhuWC0QOqotJeaiVhpHM6NNRR1G2v5QVizekid+FidJHjDZiOqwzxTwkcO",
+	"6YGwRdaWJ+tYRMphW/e9wsqKjC3lpSyuc9+HWT4aVEpJDzwDdN9+fr4qoaP7m65WecVNHPJBw2tkM/iV",
+	"TP3rgkF+zgFkpmHIf8g30JZo1oar8vpiiMUASg+cFq1MtdT9QofDYcZvF/76IKAB7woztckbOej9dhiC",
+	"MDfHO0MOjSqhFckHeB5qSdPr/JGn2loHCbDoE5eaN9ls6cwEK1ShbDSkodDZ0OivhE+ik6Oyo8f0uliw",
+	"YaC2jk451f1CxK9EhRGr7igxHTck2SOD2Ns5VTw22CwgCcB92iPaRVsFL/W6Ai7cnCM5bQQLJDQHOGEg",
+	"qy3hjvfEBudt80LFIZoADAqgvsCLhy0iSmmraBhoii7nYSyUFnKqZICKG0Iv0XEjSveVKEDqALeEBqyw",
+	"xUeUamXED8U/dW2AHMg5YnDXwX2mbjEESQB5Jtc5zDITiLYHWTIsxfBuvPIKxsivC8VkCmmTT50GjPta",
+	"00hpelYy4hjfoTMHRE6ONxTgPK5EgR8FIbYNm2wuHZcmQkWvmqKNxpgwtFHHBtAl23AQ5jbErK2Usi35",
+	"InJdCc0/MonQpS1VQ0ocUMdZF4fVvPQE14tLnTrBmTW4zD4/Tr4RbRAo+YJCqcMHsOTRjMm4mTbtYXcT",
+	"NfLIvdgkdVMgyU4UZ0OUQx1PpKWA9TE+W6XpX4tWedSVjIfYvFJURNO6VNojp1U2PGLq7EmrWEBIia4f",
+	"72zapLIAVqC12DB0JO7YieYykBoD0jk1ac6bImJiI87jobaIIBgxWgoHqQAgpkUDLxAMpcZ3pG2qY6Nb",
+	"jVYIw+MgFSoyrLP+6bAv7rPZbaRbrBO0rXBrBJ22EFD9yAnyHMWvwAQXcPt3T0j2XPtuBN7edzypJuSs",
+	"kaCvFrMZLVYt6B2LGaLNoustAO08hYo5ioShogoVEKbPqA8OUBuOk35WlfCQfabFhOdGFiJgoyKnV7Cm",
+	"Q0EDJ/Z3su5ktGR5sjoP8Rk+Y0Tk1h4NK2YvH4w1bq7NTF0z3SD750f9rk8+O+r85LOH1LiDUeOIsDds",
+	"KbQ+fjGcz6peg4WlgEHbza/PX9cyNk5J67TYXhzR1oVDzbbye3UtdqjK4g5tiKoNeNHtkvvfjpGQAJxj",
+	"gJSs95sRlpfFCqOfx1xJ2H7kNLxUiYwObetyKtJW2MvBuviAD6d7PwZjw79kFl5ssPgapln1tXFLWPeB",
+	"8/CoE/3rQvFhcDNpVY0XJBVK8ZnM1OWm7kCR3QEugIkdBtEanv/KlOiDmz3L8He8mKRoDx5YR7T9D//4",
+	"y79/9dNP8uarD1/ddIkW+EzyBVALQ/eGBSmyyAKYz6JLvUF2nRySg36/PZ3aGIRAYF6UdeODBR2TLE+V",
+	"DGTOlqd65gCZUHdhngDMgWmeg38pdUHm2mSmxnbUf3yz2RAfzMJGf+/b76NYf3yX0zvKM4DUvNE1NU4n",
+	"LC9lKwnJO8mKPXhI12wwuS0mlECt1x4gc+5XgysSKlsLgNSTTGrn8N/2/nWz84Hs/evmK/i8+4dvq/sv",
+	"ltsBpzsmmg/BWXV03pjXAW/XEjewpeqXrknt48eyWCHIPGZKeDvMjpjMp1RCZSb4ULdpdovx5Wk0jA5H",
+	"42cH48dHT56MHh+m9Jg+Ttizg2dpn/XZ4ZPHx1EciUWpdFEwPeFRVFxb9avRYjf0A4+qt9WwaAYSL8uf",
+	"r+pWTFNxXz93DlbPeF37T4/99q9M4J9t3mHo7jm1JdDN097g/sZA20L2Libv1hFtsRbTxnDnjjXdWyD3",
+	"yoImjHALN1kpB9VFl7brtQHDG3bcW/3wvVvSAN4mMNAi1eY3Pute0QV7uYAl2gxQLdJOMNdmHTaHabO0",
+	"kx+0LoSpXeSW1JHUEikkWlUJ6mOy4PVi+Ths0ldYtiqU4+vTrKlvbbHF5qYJi8JjjyBELb+gGXw2B+dC",
+	"pC+gIlUaudRe9fmFwZa+QrlZjV9ty2+FSC/U3QHFnWm6Mj88X1Ucwb6hB8+mG1OdB4QP7U1bIVnvGG+v",
+	"jiCBYkXURnN2rO1rvTahqenNlXSJ6WGaoQcA4rdnI2ND7tOWCEWUnx5JzUgwSsaG4IgtChBDA7DcbX1h",
+	"FxMhUkAR4DmTkiRTltx27+VL8cUNHpcHc0mRtkWC6twvK7DCCDuFl4A6apjDNqsvzTHe7rVtGKjO7Fpf",
+	"m6P/cJ4aPF61WhTBfEEd2gWhYibXXVYTWYyrXW8WtdvJd1DBug2bTXuJYlfWqQDzMsWXLwoxKZiUQ5KI",
+	"GWps1uk217/Z2D1CIUVbQrTgPrtjebmHSj1aPwf9x+SMFtmKfMdtS7yEED5o48SEMJhT3LNZ30rzOTAA",
+	"ObFJmp1n6oyUkABFdkxo5m6PeKrD0Ido029esrJY7Z1iGMkFnbAhoQi75JWHV8xMmrpFUIwqbpnqtJxl",
+	"OEVFbDcfjfYLeTAVwGdGk6mPjgGo9HFkqK1uTj3vKI58NSiOLqopHutgrfxdpXvwv/J687/2eva/ro6i",
+	"0g6MCOG3g6DN25lcsI5UwICrXSyIZlrYFHSNvWcDJa2/oNSJ2pKYygRVtWFGP/2ciDxnidaTtE98rqHO",
+	"ItCTKo/Y0gw/2yKix/1+QzputOx7xbCTGn4PHm3vHRejU7tTwQ5AgCGAYApuQ/SdaQxTLqvohPUdf9Ls",
+	"B2DF5ywHkHf41CnTb5NHbW5B4zpjfav9hG/dB4hdcfP24/bcM3U5zegK54N4/rEfejvVICJqd2iHDGCs",
+	"a3DecinQDYnPKBZyWH891t5JXtbcOskCXO3I+ZC+5vAD3uQdK+CZrSChBt2g11poWSmAE9rWTUJSEyue",
+	"TIVkXrh7s3AkApDngoQTZXxGV4hFnv5c6GIwoZEUNE/FzP6orzcAOqS3P7PljIIUyX5dgFzvEp1+hnp4",
+	"iNiS/UyXtAhL5JpEEHJ1VhSIbhQqlBu5ZA5YDeIq+oJpSbU6Z0nPgOtZ4KBhtHe0RdFcw7j0A3UBqn/4",
+	"NCibsqxNMPPSEOAxCK0D/AkPswRNs3Na0BkrMTtkCqGEtf79QgsBWKaWhHQJB05ORVGyHGtrHxwdk2RK",
+	"C5qUrGgkwh33N3m5cMbrC9jqtT3HwoMzYyr0VjeZL96hJexwcNA7iqOUy1v9TV/9PWMzUaz0N4NB7wCC",
+	"SCHtGCPGHz/tHTYWF7DH3oWz9K8BKMdBpD2SFq2M8JwsJNNpUH1FpkFLbUvLejfUuXQTrI/j3MOFs3Bs",
+	"iADvvG+OcpvG0Q1xq0Lg5oiex54n8JEky4KXSsQgdyJbzJjsPIjN45jMF+f+2oYHY3yROJxvL9594SG0",
+	"dK4haL2FedBINvTv+3DXKUL1BKalKG4lxkQtv9S2mG1cC8CREsUt1CtgJdlZehFrxiYNGV67X3CNoEZ0",
+	"J1WR8FzylK1Hb384gfTNd0lD9Wx0bhzgF+K19Cec5CofDLIXC2Xr9vHYE4/knzBKJTReC7DKXYtblnce",
+	"6R89tDXy2pvWvB1zZVO/Bha+T3ZoTi5fvSCDwcFjIhejVMwoz3crak5bSPcfmT3cKGsbgE/zZuPS8CsT",
+	"yuiIZbXJuBDzPw4rT4/+QqTnAA8p1+BgKRF5IRn4z2C3pMalCHCiwMGmItNM3MAAgCgmUvYICtCDKKWj",
+	"caEmhWZvrkWn054Q6j/va7tWtXDRqv0e+fMSC2aOWA0Zq6tM1VKmUKR4PjpUYWxK3bVwrTYkXxO6ZcFL",
+	"dQEVU1NLx2xLyK+doR5Ic9L3QlR1okgBArApLLyGbbSj/vq3pKVqBxW6Ivd+diFqQ/atCtCD4zlE8YN2",
+	"dd2jOUZfW5pqqpujYNFAAEhPnUAMG4Yi8TomATLYlibWzyC0QDr0aGWXU60szzJ1zpai0LXmN7H5g7BC",
+	"7lZruR4P3k7YBNNSDexGpT/FuYmTnYmZh3Ds30ce9Lu7tbwHjJCCipgXW/9Z27HuTNIbJK5UQDY7do16",
+	"dlGIUcZmoWsB8FdohlgFsHPIjroRnh0e/f/Y+xLltnWszVdBa/6qxNXU4iWL5UpNyUtyfZPYju3cdCfK",
+	"jGARlnhNEQpBWlESV/XT9IP1k0zhnAMQFElZ9vWS9Liruq5jcwEBnIOzft+zpQbr9aUvTK8brhx8KYSi",
+	"+UgrqqQ/ZDLaYD2hfXvVo+gEBhSxJIQn+GjPRKAVKVW3H97xxl33EeBga0EE+xwCJwkPwtlQQJvVn1jC",
+	"RXxQ29ZSVIcVcMhEoHszUYjP2upXCUc6rSYfB6rpZBwHsUzHjewXzfNlHo6HfLlp11Q1SYabfQj8ZBcb",
+	"CutU1dprKyva9ErgmD7OYLDNLJj5oj2RxlE7EiOhAtUe43Zom0ktOtelrDP6JWdBBGE8egTj0FQFG8Nj",
+	"Cj1JE9Mzh9kiJQVmVUsP/iEfjzGoMdQbMRg5GyeRzJeMn8CJnBSY5dfLeK/Nqhcwtku3rJ5M7NI1aZ6F",
+	"axOKka9CGflshUK2dy6LNJUnJiuiV7FI4mmxg6fYiC9ZEk9N8iWIzOZH0Cgnpk2xK8MOm2tevgLGftYF",
+	"WvzY346PDxhewPSOtJ1ZlKrKUZmurzuvchm7XV4GlJZF9rW2u9ipmCC4o5dDCifVJvtEgi3KMKaK0MYx",
+	"74vdigjih9WtQvqZ1hda7k8RiUKxUA6I8BU6u8e8IF6rZdHDpJTEoMPeH+7qE0DAZ1DznoXNnpmTBcKU",
+	"5cQ5OO12rT1UL8XjCoo3+mkcJNMj4OfGFgHBY2yPLJW0/A1G4uim7ATMnjI7BQmgsMhTx0FqM679fCUj",
+	"7ULYfn89J52DXQoqEgQoEdYGhk1nA09SApN5ZCs96QQdxxLrqLP32osZ76M1ZnLKPPUDWJgeae5eg+3Z",
+	"bpcQzQ7B4mAwTFTuUY2aw3FO327newiU5nZq6NmdNBnKmHh2Kro9AMOIK9bbhEey4/3XO3s9BF/DdIWS",
+	"I4FdkDazA0lBk8MRMcu9CMx2z2CpmIkYx/KrRTZ3HFd39qVALgxg6TXdvdTABwpajxpfWTN9HrU9/NZ6",
+	"/mMzLTwOCIutalKusAdLH3FxATr+VJYUYk6ijDxHsceFrE8slEzjvlBLnt18BjXbcHZorSC+jkMeRGqG",
+	"763RjbqROUQUAVWCfUIdXVLZXAUaHvaNJmRcvhSYsG/r+e9GVDOBAUyOlIawRrNUy7grUQwwbZ8b1/my",
+	"5eolF5qNQ67fUIY37iArjYUchwKqg7TmVEK7lFNnYxItnp4NPPABWRJp72gKDAc+PLUJ0CzfWJ/HcaAV",
+	"L465zXq5pW2znFAg9pKWiW5ULRTauEGp0HLAHl9DCJa8btQr3dczIzKaCPEajy0gRDKRoOoVTEmddTLl",
+	"1b4JnQXkzcFpICzFQKBUKuJHqhsxdiamCBGPKO+YBOWF1WV9GYain8iYPQaJN5w3+WEsofa1kZyx1Aut",
+	"v8no8zbEUxKC3qIgTfnswiKZMgfLlhYYeBxamewGA8CnPwvMfDbH7m+zXsG67xFjvmIqPbHSznqWs6Ln",
+	"sZ7B1YeL9at62MXZa7A3gaIiHwQGzOJ8akjV+pmT4YSoOMHsT7W0oGBAsynws2glTdhmEvu1tbgESYN9",
+	"sPKMQ2I9niZDESUUl+9pI7onx1iG0tOLqG/NxoerEKhuhPyp+hjIcv6xoK79aLqBTgaWIJm72J+pPxA+",
+	"tamQAdqFLHfQFwRaTHq/M+b9oaivNFo1r5bGIZ2Cqt1sTiaTBoc/N2Q8aNK9qvlmd2tn72gH7slsR3OC",
+	"sKrKb0tXXTOOHfH6RHwc1Nq11UarsVpzenyu5yF+tz9flHiJ7e+1gZhbrWnskdKd/0gxYLXbjaA4S7VZ",
+	"D3rte15WLkYdHLSerGfwJXpY19aNnBINU64QiY2shIy8/kRK7ODMoGDhgWvLrayDF/q6TsQgjRiPxAS2",
+	"KOy+3oQn/WHPrQehyo82doudA+ogmMwe+96Fg75ba7P//OvfHuuS6Um/uPBYBtUcJFjjYyrQ9I2wVTvb",
+	"2zvbHnu7v737clf/tL3zZudY/7C5v//6befwtdZBO4eH+4cwfkodwNnkzLahcgiSDaoE7FHxDTloPa2c",
+	"uxFkJUm3OrFkAT4ZfD2esrAyXlZ3CxkV2ozQJTeSKoGSAB6j2kT6Oyxq6kbAbEHWxIZLzszWVtZLavgO",
+	"4XzNpp0rO2V4agxEpNWH8KmMUqv7ntZQs3aN1mrax+7951//1otqMMezA8sWWur/isjXO/NUxiMCecDn",
+	"1wcSrA7YHC/BIKWpKNfuoUgU8yUUGxktCCCWXOlNaAoHMwWJUkEGi6WvMijopV8Gck71Hgb8J997E05p",
+	"gxg4Z0jCUFgNHPBs9I8YMoPKmKlplPCv+VRNIvjoxXlAXPZg/kLJSWb9wrOP6BnGQ+CLwH5feAsM3VBn",
+	"LDL0NhuJhPs84Q1ERs39ExSbR4RT0hcehQEagP/WYB0K0pTlZBAD1acNGag2E6NxMs3PVe5tL2yWo2Le",
+	"4GU3NG9GEg0VKcSRNhxJeqSyuTBKFdHcTJQ6El8hGaZy3wTFCKWrrlV3btRF+AobRrmcS6C02KYwYIN+",
+	"ygfCCYaXDc/cUjWvpTG8kv14CmpeJR4bWlAAAtvbME0RsDEx14GqxXAYWUquBusoV2EMYRtVjd3YaAbC",
+	"pOITni6yMX6TEzbzPAscu+D73+oPzA3CVAHufOXQsrgnk/3QF/HxkEel8GqF7Wpg6rAUBJI7CIqHx7hx",
+	"xgJVOchJYVSz4E5FwNQ5JAd45unjzYER1icktuniVWo2WBMG2rt4POThKeMR8KohAAn8uFQ19vyRvKAQ",
+	"LRD4LJlo+jC9YwFNCkwXBDHSpocxLmznsAhDFkknM8rtcV/xMeDAfNBv2ZTybMTjM/UXl8UM2gUPtl3j",
+	"aGHGGDGa+RoyooCXi53QaLIs5AiJ4FnZ/n7h7uGqT1Ui8nejIAl4uANvvtqHfs7S5WBMr7RahLebGCqH",
+	"rPyo+afC2FAO9C/I4PAWse2zjMKnz15Nu+O1dm3WntA2Bib8QNvqF81qoHZt7dnyMsZS7ffOBQQuewdE",
+	"qYpqno77GXUaKglo8zMz4hkcB0RPstZ4Q/tDazihZQOzE9/M1PAhJinxzuVr37l63TuXrz3alfVr3vnk",
+	"2qO1u/sadzsheDBXTdj802ct/OVBUfibFhllkILAGC6tXKcotZu+TvgAemeKXuzni4L5XPZB2SVNp5wC",
+	"uq1VGfLnnbsG2PE6OxUZ0sqm9KfVq2UuCURRWN0aQVJUywsoqutphvlagextqIBIECft15Pz1vq15Xzl",
+	"QUNcRUOgTDDOSsRinka48G4jYIZ/vSDORpFcCumORRbIhBRTRkHboBCK9VkiHXQdgKBR7ERgz5gWEO3X",
+	"ymgbXgWRoMZ9hCzw/aV66cZsn3Nt2ZA5c2TyvxaO/Sjt94VStYWtlWxe6GElOmkXIaMAKefeFMnagzq4",
+	"ijogUbiyOvDK49x3L0uvRHIzgnQbZ/ODHPwqcgBR9WtIwbXNZG+hi9GchjhOSQXN70f7e2wk4gGk8PtD",
+	"LCB9tvr86dIG4xSqVQJq9aIUxYyoeu7l3DvQg7zcHK8QVPjQOnzo30tOP322A7agqQ5tL6+0FnfH3+qn",
+	"wwBRpLNyqiROxcVPo1JseB071H5BU3/t7p2E5ScP7sUduRcQqIaiH5OWgsDD1RVrWmJe2HTHbLzeFJwj",
+	"lASGxgvucSy4v2GTzLmeiQAAU/LgBmutdWIHJHYB7NlNRHQvyvNQQOD/jqIZD+rtF1JvD0rqqsYe5tCu",
+	"FQShCsVa+7v+l9O1Vh717AABZBAlIj7nBJ1EQD5aBfTlaMQjv8H+wK4wUJYWbyySueZ0QOU3VMPICxDL",
+	"8Vj4lqbGkJwpoS8wbVUhT0RMSitx8cwCtxtLP+9UxlnBnyoqoaP0ZBQkTsPoosbb1XRGsTH1jm0yeq0l",
+	"2CpXWbT4WC0Hi7K4xtrkFqd7UVX1PnLK/JBCbyFF9VLGJ4Hvi2hhkT+W8i2PpgsLuouYdRURfwmXgVhb",
+	"4ewwFfiiz7EeI+vyNBhGY+m7UoqVWSSbWDBMonm+3OQY5aoUzg9DSWzlVFoKxVhYsYpEcUh9YrkYqbcf",
+	"y6YrSoOxQNwzhbJOxasBVN8oHvpYlYbNTlj1qiWZqzNkGEGjhEhyoOJX2A4hEuwZ8i0tzfMk+VCcB2LS",
+	"wQm6HSnGh+OL7lqA8d2IHVEmvhbHk6rh9Wz7kuCD6E+23hV4eKX0H6T7L0v37LzDeYcTjUtQKdtanGfo",
+	"4SpDkNSKgAWyYaCSnj5ry+q+CcPA5ig2bJW0jJDY3ZZVQJO2qdUuLUPsuONbpAIxxwplmuxy1PdlNRZu",
+	"EvdK56kTfqqoK8wSLfnxVA0lB7Rx5bHgMC4Jg73J1U5WjDs3kX+5KBLbQbK5eKSWyusks62EhZLCA/ir",
+	"fMkj/OEFEiJ4+s9/e3HAUwWwkzdf9HjJbG6Zor8Frj3gA3EUfMMg5O1p6uzOeSUw7gp7CMuB53XWawHO",
+	"OmzWn15NL1LX8kpG4pfQ6djMlUPRMmADJBRjCa28RDOr1wmq5E17jaPzg0gBbFepzs/lkrPM8WLHwEAs",
+	"fgqUppmcjVq7G3lYQBZ+gb2+SERkTyYvZRr5v8R+349yS2AtfQNgpTf+tnswFjf3XSSOFhOg5jBQiUSa",
+	"uVJBei3GiflCZODW4qIPHDARTnkYIsGOkmGK3Y9PjGtiXRWkOlOe+YEIDH0+9aAOGH+x2tK/Ie8KNEQy",
+	"kUymSRicFygKTccejmkD66SJklDxicvgeCKYkuxxT55g+01vydAeguYqEnTyWLCTVE2zPh0MDsvQFyrB",
+	"xnSesAmAWJ0IdqbnyGmHIJfs1vTPb7Rmi9iY2KgeDaw9l63UhkOoxMNwplMDV2pOATw+ZGHDjwZ9mN15",
+	"cVeGhZmvCn1KIuCUDlFdNQTOsMh7FigSuZWJE9f2TvLkQSHfk1N5Ivqkf2VePxO+KAjxT62p+yJOglNY",
+	"2jkxq/3TGU1IESSOYe9kiqgQGI2iOBD06Skv07pZczW2iFKQw0E/eQRdT4pPMbZMdPBCWaACE70aS9/L",
+	"tJf58xG1h5u4F1zum/4QezN1j3sEqhKcnop2s0mB/OZe5+3O0UFna6fZ2draf7933DzY326wjjqj1kvE",
+	"OJtIrdhi34YIEagoFrDy1wuP7SqViq1sQa4cInMqEwywd7tW1//b3Hm1u8e2dg6Pd1/ubnWOd9jhzrv3",
+	"O0fH8Ndu9Hb31bO3r3a3Ou86k8725se3m29fbU6/vDp6u7beGey82tqinyc7v3Vau53Nl+9GnRXx5fTb",
+	"6MOXPw8+dKOXKv3HR//lH5v8rBM86a8MopaavHzWGY1Gp2K5dc73Vj8efft4ePRlejIMtuP34/P3r4cT",
+	"2VxZ729v/+NbN/pts/Ph5duVQWe783pzMPgyPPtz/+Ddu+3OYO/3zvbmq06w01GdszfD9GB9Z3KSBkfh",
+	"3v5o7Z9p/Me386P0STdamyYrovXn+cfXax+/Dt5v7b7bev1KNvfW1cFOM/2afDs/XX0fvBk0O+9aT/bf",
+	"HIf7h1/2humrl8GfH/6YvHjRjWA6dva250zV4vWLzlJapXtTEUm3BNMIYeVi20Xe3Rxsb211jsSgM9nd",
+	"7Ax23x1Hv7f+ufJ1y2/9Mfy4Gh41Go3yWTBf79UclbHIG78eb211PqT2jYcrZ0/6reEfJ63f46PV8d6l",
+	"b1x4vkF+fFeAKs5e5wsewqs3kDxx5tNCg+QyDWMZQ1dWZZSVeg0rHYL905LuEh5ZXI68pn1kQCqAWV16",
+	"YDlbggrIhmJfOyBfAFIkdC71eOoH2mI2Dx2wRErThHcGld3JUIzgI7EcvFTTmzvUMBjjDQ4/aygHGzbv",
+	"uWjQ2EzQ9YPH7NiF/DHzQ9zxUKwns4e2Lf6HEgIeSFz0+t8wB6oiHL1FC7mIl0DfBOYT9Zb/DPFoMywO",
+	"jaamTTFQlNmu7EIMopnRLMbpfknPeM5BWlm469slxKls+S5jPblN7wg3x7yIq5l72r/aiMu8b5UEYciG",
+	"MvQVRsvBXX/Sai09aPG/rMUx/JEIleQXQcmRgPjGiPtCCwRWtSF4SzKMZToYzjgHHgAIA2d3rCo9nFJH",
+	"o6jkqbjEVM2ZN/JomgGYQO/pEKisDT4fgERDeh0OJMRSkMbVBoQFx/UOFMB0R4yHkM6HX4gxcV9lRSwF",
+	"B8jwZJWWzsnYUYe3kezGpxNt5F1XENO75xWrIOO2nsgHAf3LArrlSuUE4SCNLMhkCJCBsJjz7CwLLlZp",
+	"aRkYKG35bBgoKC0Py61Wxs9XjDveugWU4aLdbAJ9207JIjaLHYUe5U+XSs+N7j7y6nPHlB3qVjPnw7+7",
+	"PkDHlmJzxMEAqe0rQVdcWopO/SOvf/v89/+pLYpuNDNMEfnCZ0piJMrpBYWeZ2gB9Rhnk0AN4VdwWgAe",
+	"V5B4WkJOgZDZcIPFAq4yZd2AYz0H5wWZGYrILrDhIIk/RLYufEvNq6URnZALAb3MfPF/o6W73Lqc4O9m",
+	"6kCyebyBIpAgUSzwK0o/MgnNl4GQcHgMt47HaJ/kpQv/+II2Jt3ztxdzhO6OqkJu0+Uw2n2e01GmoS51",
+	"O/T+2nATdANJtMF4fGrLR9uSSw+VIffmyDiSmVkfseAK6nkudVLIZkI0o0qDqZNL4kZ+9lZEup4la26w",
+	"TTEIqF4lnKngI8xN5OLFnYh3bSDWLCErZaw4AJap+NQSa0RiQnEthMOE+n2GsHswOp5w6/QAAW4QQVjo",
+	"96P9vXY36kY/6M4feO0PQCXTp9aPbvSjXq/b/+tLe45o9tgP5nwMtWX9KKQx9UdJFskJJtCFIfWB1Dmk",
+	"U2z1M2Je877wGb6OWklnXvVaTNkPFskq8tSZM1w7jwClhc80C6YfavQFDDtQMC6srvaz3gY+kHY4SiT6",
+	"vt73C/0f4tAbCVqi3huukjqgUtV3t3sOaYlxOGkobVxJHokJrtNAOt1adhvo1xoka2d9IxZAl5mlKub9",
+	"s6zTC/SVXuogKgyI6M7NqOFoB6R1HnUjd9ESBxKOnXJlk9Q2QKC1HZEnkGgFSJDTYB0rFGBokL8ChVrm",
+	"om5EHSobAOk3SvtDp3hrNg3uaZsFjAdoauFU/KHfREzqNBOQrTNmlwiVYH7gl1SzHxcRVzFQitOOq8mp",
+	"lMSzDX1wneEwB1ByaJLB7wPp0pMC9O4CVgUAS43h85wer0wGmcCZ9ZNWnjw1jkwZhiubC+FqYVHvoSgZ",
+	"MOcsDtvlHpVRXPfsP+XosmjVAXcQTDikmbMVRkAnC8nqp608MGdttaUqoRGrLNfa0xbOlXVgHn9q1dc/",
+	"//i0XH/yGX982lpSC3kzeidnvCIg+6gpLGkV9qRmZTiTnGjrb4vkhCG0YPZhZ6tf1xvLzxrLK1V8CznV",
+	"Mh/h0/XVWvV1Xv/W8Orl7trl1mHhiM0lSGuB32Y4+OeN5RU6Q9sGlKAb6VOuzb53s43VrbW7ZnW6Na/r",
+	"uMbwpzKivG7tQgtduVt0EkQctsLsx5Xao3jIG56MKSiPhwDazVTsWFBTgrCmXf8YS1fqAAmO8780zyYM",
+	"fD1bybR5JqbzEdjH6UkY9IH5wMgkMiLofxGhQd3wKkBTil1590AacpN6jOc1gLfn15wgOcPUmgYjtBl4",
+	"GBKbSCSEr+0op7cMobjdChgiexOTrMQyO/uosQbtLq6/21qbYPmMSMeOKG6IDzPMDjnU/znMOGW1iru0",
+	"Jq/1ktyiS5l7T4UI0xKbelHgvXgQx4KfBlIBvJGGcgklwJEN9KQNqci82Lbe+WbjN02Ce26tfl5WKmLS",
+	"1TW0zYydI4jAPMog6Ep36Ca96sgM7hZ3Kdk8hVdWbFjzKRjSoIVVFPCPgJADCVohKognP4zZkNGYF9Qt",
+	"HFz5+OjWprneXA7jehCPnHjYKg0MSYOmzO1ZChSUl9ZU4JlAbT1Z+/0w1Y4ccW8AQa8sfY9trkH6GYMm",
+	"ACXtSJ9heePPxBh5FMHlogO2rDg9Hfs8ETciWwdpuWzdGkpAuVjdXfb1mtJtTUqTl0XEk9sU6J+6KH0B",
+	"HbAlo9MwQILdn15pHAninrmqrqAj1EEW+dn6nDPwj4cW54cW56zFecLPxENT80zvEQnLvKQXifqctuZs",
+	"oR5SWPcQqRCFDmeg+wSuPotKo1iqgLbMxPr5AJI5cBkSlc+JYlQgZmfax2BlN8cxIqq0v98N+mhpcaCb",
+	"q3VStWos+tQWGRIPqPkT5ms8yKTk6/win8ViJEYnsPcpMOP2OLO9DILPh/MqFn0tKwj9be+lribi+Ay0",
+	"lpsEkS8nymMGFnTJoujEcmRHUnw/csGaAxEZO9Eho0fqC8sugtDKVFAPYbYbQBKRDfYKvaHzSq1KbG/c",
+	"GttZX/21m5aKcKpPW3r7xgOROEcoMviPg4NYnAZfa+1a0+X0ssq/GKPVxoOMk1q79qTVWq5dfF4cqpW+",
+	"8sb7eK5WxXBZBYOX8W1GLPAf+kLvSXfbJm2TOgbtnVPmkZyQ2rbpUL37b0RbA+zL/erq3QS5OUF58Qxh",
+	"DH6J2VQj5bNc0X1OLf3Fxh7QdVQ8GMQqMaRSpHEoSQ2J35HgEdbjQHhbv1uenmptHYS24VQBiSRWtQeJ",
+	"DWNjjat2R7RehdnU5hHEP5CuexREh1T6jbapvpfJSYRxfX0lUhRfBvA65OOxiAzxcL5qPQCEgoFMEmHa",
+	"TikhTmSlhYyzkzDAEverhl0WUfhHej7uCJgE3mU4Qisx1ZwijY1sx0n2TcTSUMQ6NTO4Gv+NyvG/LqDx",
+	"RiSzihPFEdQnCRJiGOaVyg0p0oTHyT0rUl+MxjKBMpoPho/ZqWVSCfS98AR3O9bmE0eNFniQZ2qGz4Co",
+	"4zRSDFUMfKNWRdT7ktNYABGpZIN18Jl1X1vPyNqvhSzrstfKtawToER/6BfO6o+bj9TCa+7JXqN3V6st",
+	"CMpC+VPR9XA0VR8QUh701M8feNULPqupTN6bpJEOpHnx18U1E4S9fhrF1CE10nERqrJMahvZwsEF5spY",
+	"MR5TMgM+Lah4RdUGeb1eZtH0gV6sypkl3VK0bDwqfoiYnkyoOp26tqSUZcVtZ+KuTJ8HHfL/lw7Re2tG",
+	"hUAlULYlsRQHvct5Bs5Y+vVLQeJfxnLEeFYc5DF+grmZXEEtQiQkYmQsDaLmF+FpO2uoDbKeYEpt+Ebe",
+	"0JKgFPNQMPBUHEx5RF4DPlz8pcEp6B3sHx0zk5PqkeRfBSl+k8iob8O8mH3LHVsYM6+/BDQeZxcqOEIp",
+	"z6CQeKNg52EVDlxFi/lQdXgjdRyzkPIA/jeW/txcLPz9J0zEHuC4L8/CQnriZ8i+moH8qllYGP9fzr5e",
+	"raWQ0q48DM6Fx6KK7Ouhdhgfsq+kkOelWxGNuCzX6uU7kx7gpO8PTnosIRVXyLzaSCsEWTHEApIxzwiL",
+	"EZajSoN/sGzBQTRgip8L34POJ+2M1NOxAowHg6OQxasFZfvw4NY34RWucrMtWdDwZN1Pab4DngiB7CzY",
+	"TAHpjRJnoiTbOGkwZN5FVBi8hSBNPdJViLFrK830S4SeIsDbxeg+BPHhQv0sA9EC/TamIHgs4kD6BI5q",
+	"IHRDoZRN5noEIamn2was7q396ZVICJDlV6tUynVA0bQHGRyCwphrENHCpmOWSLb89PkQAokRLCv99tlM",
+	"6/mzSt6BmaMha4laWRvOtkQt19exGep//1j+1LKdUctPP7Xqzz8vDf/nx//5tFx/9tlfDPXh1DGA20xr",
+	"e8q4sHEsBzEfKY+NeHzmm4KBYTLCZrwssjEDX0xXV3/siC9uS+A2eok33S4wl4UQ8rCZSn9pvomqm7Za",
+	"q/2/+bKvJxamAn4lqk92+F/JQuAr7FzlXvO/GJWfek4xkhrKcZtxNhHibKbDapEXlp7HqC4e/JubxkEu",
+	"HB0AhAwaw0MYYOgAhrWce3rqf17i/yDOQuRbeTVUnKdCn2fY4m2AtKfE9WMOLjz5aMROu9McfkyTcDJO",
+	"s+H8NPofO7SUCM8Fnm8KktXQ1H2/BxJO5iUHEqwkwa35dA7nzyO3aZSq8gkX8lZPqlvVfDg1VVoC/vqg",
+	"JW5AS0hHqFhgixcy6txBLNOx44PW4ReN7BemJiPH11VUHNCgUo3WgWR6lg4TEqLaXnbbVXyD3gD/6Xlo",
+	"R5dequiPdMOEB0nPlPUwMRonBk+0wT6Q/NqnStI2Noo6izzjS4Fdk9rOZY+DhMUC8iwZsBQ9HQw1KZkM",
+	"/ULJSU+vUigS0UOICIz1gQYa8nPRs5iJCHEDiBAJwiY4KhQu8gOtWxV+C+tht3XPfR9VW2Bo+BDW4j0U",
+	"nBDGLkS0TddtXyLJBQV8Lb5GIgfgapUmlK/epodboqSRCDNApn5SDUHTa0cGW1r0mMaxPCnrOAKUA/y+",
+	"y/SqViTnxBntduXjjGmdys+FVqroImnnE3ZYaft9hZ6FLbUoOBo23H/+e7fbAAt6MZS0zD2QUC1FwP64",
+	"lpeDJOS3DLq6pXgL7iGTRkkQzrZCE+bGDcAurN4g7EJHnRHDjHMWfa1Hvj6PGqxjcXZsnZvZE7B/LeF3",
+	"ZEo4IByEWTwRsS9pIBIzt1nmlOuJiUQ/l2/2Bfep3zroCx8TLHPATUrATLy5aCbctIJ7MyAz9EkIw2Lf",
+	"hyMlxYu6cea89tiJALqY0NdvitmJGAaRDzV1+CutOYacpgWgUmDfbWRjqUSrQ0iI0h1wykMl7OKeSBkK",
+	"HpWt7gea2qEIfaK0sAypSa7iM9O2mOmaBErgChTYfsZpwoIokWyPnaT9M5EoT/8IM/F0zWPLK889xIGJ",
+	"2ZPlFQyZvNz7o77M9VwM2eOna+wkSNSS3ldWrTXdmO5I+mko2R4OwQ8GxCXE6ZUm7vKP/UOzOXv62T1j",
+	"YWZNnx5rUaQoEg1zdtDte/Ro5bHn7GSaCAUtCB4B/AWDCPDho8TUbQYRO+FKPF1L49BatmPu+1rxsTeg",
+	"EgPQAoSqxnEUZhGo1FPLkS15hkmp2gZ6uFUK8sna0xXACrQa8/lqGZ5kq77+f+uLgkqeonAaIYB9r4Y8",
+	"NhhJ1Elrgj5AIBPC1L4h/dd2jsaQaLwpNunsvBOkxeKOJZDtwRlJNFOF48jsi1DKMwZGQKUU6TvKwU2C",
+	"KFldqTnQi09XHeDF1h1jjLs2BxihZfo4H3T43q2R4gJ0F8KKAeAXM5Fdoyu67vNUt9b+9Nnr1gyWDDC/",
+	"3wwIDNlIEI8t+wRs8YFDhXaP++UPLstNwsXYWgaSWUBJY9ye4I/BkBlLLaRgFOGZszQvvUtFUHNI/IvV",
+	"GHkmf8Jb+ZKKFEKSI4Uv92MeRNqHyUPugQVRAdYMewmrOmepqpC+w68COD+mz7idIgt6+v0gnNuXzy2t",
+	"oLzDhKsHNv4bkjxcboSDoYYHDOxFM/0gwEZSLmT6gaKfIi3Sp+81pP4G/ex9rxGOUAeZk75hLZ/+22d9",
+	"G5CYlThyu5EKfOECZ2ipSONQmxdJMlbtZtOJX2TnboPeV1dTlYhRQ533289bz1uQkabBl3mNkKMDj9kB",
+	"e0L/FhgV05jQMOiQLri+tQpLttBZo81oRV2RQNbjPpVmdc6zHBPjLJITRd7DVJtwpgVKSeeZJmxTfKah",
+	"WjhLT0QoMCN+EEPURaTusLKwa+3i88X/CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

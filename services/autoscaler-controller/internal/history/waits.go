@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Waits are how long the first requests of wake-ups waited, by how often: in steps of a twelfth, so that what is read
+// Waits are how long the first requests of wake-ups waited, by how often: in steps of 9 %, so that what is read
 // of them is within 5 % of what was. The zero value has none.
 type Waits struct {
 	of []wait // ordered
