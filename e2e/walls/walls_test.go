@@ -47,7 +47,7 @@ var toKubernetes = []string{
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", controller + "guard", controller + "chronicle", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
+	cores    = []string{controller + "control", controller + "guard", controller + "chronicle", controller + "reporter", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
 		controller + "ingest", controller + "httpapi", controller + "admission",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
