@@ -2,6 +2,7 @@ package report
 
 import (
 	"strings"
+	"unicode"
 )
 
 // Markdown is the report with tables, as GitHub, GitLab and Mattermost read them.
@@ -101,7 +102,7 @@ func escaped(text string) string {
 		case c == '\n' || c == '\r' || c == '\t':
 			b.WriteByte(' ')
 			continue
-		case c < ' ' || c == 0x7f:
+		case unicode.IsControl(c):
 			continue
 		case strings.ContainsRune("\\`*_{}[]<>|~&", c), i == 0 && strings.ContainsRune("#+-=>", c):
 			b.WriteByte('\\')
