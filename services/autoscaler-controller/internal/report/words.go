@@ -208,7 +208,7 @@ func (r Report) contested() section {
 }
 
 func (r Report) silent() section {
-	s := section{Heading: "Rules that never fired", More: beyond(r.LeftOut.Silent, "rule", "rules")}
+	s := section{Heading: "Rules that did not fire", More: beyond(r.LeftOut.Silent, "rule", "rules")}
 	if len(r.Silent) == 0 {
 		s.Said = []string{"None, of the applications that were awake: each threshold and rule asked for something, or there are none."}
 		return s
