@@ -89,7 +89,6 @@ type record struct {
 	history   *history.History
 	seen      time.Time    // in the fleet, last
 	last      fleet.Sample // whose counters only grow
-	counted   bool         // it was sampled before
 	decisions int32        // since then
 	asking    []string     // the rules that asked for something the last time that anything was decided
 	dropped   bool         // what is kept of it is to be dropped
@@ -181,7 +180,7 @@ func (c *Chronicle) sample(now time.Time) {
 			one = &record{history: &history.History{}}
 			c.of[s.Key] = one
 		}
-		if one.counted && !from.IsZero() {
+		if !from.IsZero() { // of one that was not there the last time, all that it has counted is new
 			before := one.history.Savings()
 			one.history.Add(from, now, one.sample(s))
 			c.totals.Grow(before, one.history.Savings())
@@ -189,7 +188,7 @@ func (c *Chronicle) sample(now time.Time) {
 		for _, rule := range one.asking {
 			one.history.Looked(rule, true, now)
 		}
-		one.last, one.counted, one.decisions, one.seen, one.dropped = s, true, 0, now, false
+		one.last, one.decisions, one.seen, one.dropped = s, 0, now, false
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -95,6 +95,24 @@ func TestReport_OfAnApplicationThatWasMadeAgainNothingCountsTwice(t *testing.T) 
 	}
 }
 
+// An application may be made, be woken and be asked before it is looked at for the first time.
+func TestReport_WhatANewApplicationCountedBeforeItWasSampledIsInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{kept: map[fleet.Key][]byte{}}
+		before := fleet.Sample{Key: menu, Arrived: 1000, Woken: &fleet.WakesEnded{Total: 9, Last: []fleet.WakeEnded{{}}}} // of another term
+		w.set(before)
+		c := w.new()
+		lead(c, time.Minute, func() {
+			w.set(before, fleet.Sample{Key: cart, Pods: 1, Arrived: 3, Woken: &fleet.WakesEnded{Total: 1, Last: []fleet.WakeEnded{{Took: time.Second}}}})
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			if r := c.Report(lastDay(), time.Now()); r.Arrivals != 3 || r.Waits.Len() != 1 || r.Failed != 0 {
+				t.Errorf("%+v", r.Totals)
+			}
+		})
+	})
+}
+
 func BenchmarkReport_OfTenThousandApplications(b *testing.B) {
 	w := &world{terms: fleet.Terms{Rules: []string{"CPUThreshold", "Rule:night"}}}
 	c := w.new()
