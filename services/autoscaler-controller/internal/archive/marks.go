@@ -49,5 +49,5 @@ func (s *Store) Mark(ctx context.Context, key string, until time.Time) error {
 		said := until.UTC().Format(time.RFC3339)
 		text = &said
 	}
-	return s.write(ctx, int(h.Sum64()%places), map[string]any{"data": map[string]*string{marked + key: text}}) //nolint:gosec // G115: below places
+	return s.write(ctx, int(h.Sum64()%places), map[string]any{"data": map[string]*string{marked + key: text}})
 }

@@ -122,7 +122,7 @@ func BenchmarkReport_OfTenThousandApplications(b *testing.B) {
 		h := &history.History{}
 		for n := range 192 {
 			at := now.Add(time.Duration(n-192) * time.Hour)
-			h.Add(at, at.Add(5*time.Second), history.Sample{Maximum: 3, Pods: int32((n + i) % 3), Arrivals: float64(n), Wakes: []history.Wake{{Took: time.Duration(n) * time.Second}}}) //nolint:gosec // G115: up to 2
+			h.Add(at, at.Add(5*time.Second), history.Sample{Maximum: 3, Pods: int32((n + i) % 3), Arrivals: float64(n), Wakes: []history.Wake{{Took: time.Duration(n) * time.Second}}})
 		}
 		c.of[fleet.Key{Namespace: fmt.Sprintf("n%d", i%100), Deployment: fmt.Sprintf("d%d", i)}] = &record{history: h}
 	}

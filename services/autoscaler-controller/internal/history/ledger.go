@@ -154,7 +154,7 @@ func (t *tally) encode() []byte {
 	w := Waits{append([]wait(nil), t.waits.of...)}
 	if w.bound(); len(w.of) > 0 {
 		body[0] |= woken
-		body = append(body, byte(len(w.of)))
+		body = append(body, byte(len(w.of))) //nolint:gosec // G115: up to mostSteps
 		for _, one := range w.of {
 			if one.times == 1 {
 				body = append(body, one.step)
@@ -326,7 +326,7 @@ func (l *ledger) encode(most int) (out []byte, whole bool) {
 }
 
 func (d *decoder) ledger() (l ledger) {
-	newest := d.bounded(uint64(farthest / time.Hour.Milliseconds()))
+	newest := d.bounded(uint64(farthest / time.Hour.Milliseconds())) //nolint:gosec // G115: some millions
 	if newest == 0 {
 		return l
 	}

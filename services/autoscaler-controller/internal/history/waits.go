@@ -43,7 +43,7 @@ func (w *Waits) Add(d time.Duration) { w.AddTimes(d, 1) }
 // AddTimes takes one that was so often.
 func (w *Waits) AddTimes(d time.Duration, times int64) {
 	if times > 0 {
-		w.add(wait{stepOf(d), uint32(min(times, math.MaxUint32))}) //nolint:gosec // G115: bounded
+		w.add(wait{stepOf(d), uint32(min(times, math.MaxUint32))})
 	}
 }
 
@@ -75,7 +75,7 @@ func (w *Waits) bound() {
 }
 
 func plus(a, b uint32) uint32 {
-	return uint32(min(uint64(a)+uint64(b), math.MaxUint32)) //nolint:gosec // G115: bounded
+	return uint32(min(uint64(a)+uint64(b), math.MaxUint32))
 }
 
 // Join takes all of others.
@@ -105,7 +105,7 @@ func (s *sum) waits() (w Waits) {
 	w.of = make([]wait, 0, n)
 	for step, times := range s {
 		if times > 0 {
-			w.of = append(w.of, wait{uint8(step), times}) //nolint:gosec // G115: up to lastStep
+			w.of = append(w.of, wait{uint8(step), times})
 		}
 	}
 	return w

@@ -179,6 +179,7 @@ func renderReport(r notices.Receiver, n notices.Notice) (contentType string, bod
 		e.SetTime(n.At.UTC())
 		body, err = with(&e, autoscaler.ReportNotice{Report: contract.Report(*n.Report), Markdown: n.Report.Markdown(), Html: page})
 		return event.ApplicationCloudEventsJSON, body, err
+	case autoscaler.NotificationAlertmanager, autoscaler.NotificationAlertmanagerAPI: // refused as the Secret is read
 	}
 	return "", nil, fmt.Errorf("no report is written as %q", r.Format)
 }

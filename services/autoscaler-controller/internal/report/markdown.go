@@ -73,7 +73,7 @@ func (r Report) Text() string {
 const mostNamed = 5
 
 func some(rows [][]string) string {
-	var names []string
+	names := make([]string, 0, mostNamed)
 	for _, cells := range rows[:min(len(rows), mostNamed)] {
 		names = append(names, cells[0]+" ("+cells[1]+")")
 	}
