@@ -16,7 +16,7 @@ type rule struct {
 	since, last uint32 // the numbers of hours; last 0: never
 }
 
-// mostRules bounds them: those that were looked at longest ago go.
+// mostRules bounds them: that which was looked at longest ago goes. They are in that order.
 const (
 	mostRules = 20
 	ruleBytes = 12
@@ -40,17 +40,18 @@ func (f *fired) find(name uint32) *rule {
 
 // look takes note that a rule was looked at, and whether it asked for anything.
 func (f *fired) look(name string, asked bool, now time.Time) {
-	one := f.find(hashOf(name))
-	if one == nil {
-		if len(f.of) >= mostRules {
-			f.of = slices.Delete(f.of, 0, 1)
-		}
-		f.add(rule{name: hashOf(name), since: hourOf(now)})
-		one = &f.of[len(f.of)-1]
+	one := rule{name: hashOf(name), since: hourOf(now)}
+	if known := f.find(one.name); known != nil {
+		one = *known
+		f.of = slices.DeleteFunc(f.of, func(r rule) bool { return r.name == one.name })
 	}
 	if asked {
 		one.last = max(one.last, hourOf(now))
 	}
+	if len(f.of) >= mostRules {
+		f.of = slices.Delete(f.of, 0, 1)
+	}
+	f.add(one)
 }
 
 // add makes room for no more than there may be.

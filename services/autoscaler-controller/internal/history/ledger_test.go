@@ -274,12 +274,17 @@ func TestFollow_TheHourThatBothSawIsJoinedAndRulesKeepTheirFirstAndLast(t *testi
 func TestFired_AreBoundedAndTheOldestGo(t *testing.T) {
 	h := &History{}
 	var names []string
+	h.Looked("kept", true, at(0))
 	for i := range 3 * mostRules {
 		names = append(names, string(rune('A'+i)))
 		h.Looked(names[i], false, at(float64(i*hour)))
+		h.Looked("kept", false, at(float64(i*hour)))
+	}
+	if since, last, known := h.Fired("kept"); !known || !since.Equal(noon) || !last.Equal(noon) {
+		t.Errorf("one that is looked at all the time is forgotten: %v, %v", since, last)
 	}
 	known := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, _, known := h.Fired(name); return !known })
-	if !slices.Equal(known, names[2*mostRules:]) || cap(h.fired.of) > mostRules {
+	if !slices.Equal(known, names[2*mostRules+1:]) || cap(h.fired.of) > mostRules {
 		t.Errorf("known are %v, room is for %d", known, cap(h.fired.of))
 	}
 }
