@@ -71,6 +71,8 @@ def test_an_application_is_woken_asked_about_and_put_to_sleep(command: Command, 
     assert nemesis.ask(app).status_code == 200
     eventually(lambda: app.name in command.ok("logs", name), "the request is in the log")
     assert "Nobody waits" in command.ok("waiting", name)
+    assert f"# Nemesis, namespace {namespace}: 12 hours" in command.ok("report", "-n", namespace, "--for", "12h")
+    assert command.read("report", "-n", namespace)["applications"] == 1
     nemesis.cluster.wait("CustomAutoscaler", app.name, namespace, lambda o: o is not None, "it is there")
     assert "paused" in command.ok("pause", name)
     assert nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["spec"]["mode"] == "Paused"

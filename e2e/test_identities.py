@@ -222,6 +222,7 @@ ASKED: dict[str, Callable[[Stage, str], Asked]] = {
     "autoscaler.listApplications": get("/v1/applications?namespace={ns}"),
     "autoscaler.getApplication": get("/v1/applications/{ns}/{app}"),
     "autoscaler.getApplicationHistory": get("/v1/applications/{ns}/{app}/history?resolution=minutes"),
+    "autoscaler.getReport": get("/v1/report?namespace={ns}&format=markdown"),
     "autoscaler.getRights": get("/v1/rights?namespace={ns}"),
     "autoscaler.watchEvents": get("/v1/events?wait=0s&namespace={ns}"),
     "autoscaler.listDecisions": get("/v1/decisions?namespace={ns}"),

@@ -63,6 +63,35 @@ def test_a_wake_up_is_told_to_whom_the_namespace_names(
     assert told["/chat"].body["text"].startswith(f"{namespace}/{app.name} is awake"), told["/chat"]
 
 
+def test_a_report_is_sent_to_whom_the_namespace_names_and_tells_of_the_wake_up(
+    nemesis: Nemesis, namespace: str, receiver: tuple[Receiver, str]
+) -> None:
+    to, url = receiver
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    hook = {"name": "events", "url": url + "/report", "format": "CloudEvents", "signingKey": to.key, "report": "daily"}
+    nemesis.cluster.apply(named(namespace, hook))
+
+    def counted() -> Object:
+        totals = nemesis.read(f"/v1/report?namespace={namespace}&for=1h")["totals"]
+        assert totals["wakeUps"]["ended"] == 1 and totals["requests"] >= 1 and totals["podSeconds"] > 0, totals
+        return totals
+
+    woken = eventually(counted, "the wake-up is in the report")["wakeUps"]
+    assert woken["failed"] == 0 and 0 < woken["medianSeconds"] == woken["p95Seconds"], woken
+
+    told = eventually(to.told, "the last day's report came, after 503 once more")
+    assert len(told) == 1 and told[0].signed and to.refused == 1, told
+    body = told[0].body
+    assert body["type"] == "autoscaler-group.autoscaler.report.v1" and body["source"].endswith(
+        f"/namespaces/{namespace}/customautoscalers"
+    ), body
+    assert body["data"]["markdown"].startswith(f"# Nemesis, namespace {namespace}: a day\n"), body
+    assert body["data"]["html"].startswith("<!doctype html>") and "<script" not in body["data"]["html"]
+    assert body["data"]["report"]["applications"] == 1, body
+
+
 def test_what_is_wrong_with_a_secret_is_said_on_it_without_what_it_says(nemesis: Nemesis, namespace: str) -> None:
     nemesis.cluster.apply(
         named(namespace, {"name": "chat", "url": "https://user:hunter2@a.example", "format": "Slack"}),

@@ -26,7 +26,7 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
-	controller + "injection", controller + "advice", controller + "notices", controller + "history", controller + "news", controller + "changes",
+	controller + "injection", controller + "advice", controller + "notices", controller + "history", controller + "report", controller + "news", controller + "changes",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
@@ -47,7 +47,7 @@ var toKubernetes = []string{
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", controller + "guard", controller + "chronicle", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
+	cores    = []string{controller + "control", controller + "guard", controller + "chronicle", controller + "reporter", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
 		controller + "ingest", controller + "httpapi", controller + "admission",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",

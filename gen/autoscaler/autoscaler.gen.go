@@ -446,6 +446,57 @@ func (e NotificationFormat) Valid() bool {
 	}
 }
 
+// Defines values for NotificationWebhookReport.
+const (
+	ReportDaily  NotificationWebhookReport = "daily"
+	ReportWeekly NotificationWebhookReport = "weekly"
+)
+
+// Valid indicates whether the value is a known member of the NotificationWebhookReport enum.
+func (e NotificationWebhookReport) Valid() bool {
+	switch e {
+	case ReportDaily:
+		return true
+	case ReportWeekly:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationWebhookReportDay.
+const (
+	ReportOnFriday    NotificationWebhookReportDay = "Friday"
+	ReportOnMonday    NotificationWebhookReportDay = "Monday"
+	ReportOnSaturday  NotificationWebhookReportDay = "Saturday"
+	ReportOnSunday    NotificationWebhookReportDay = "Sunday"
+	ReportOnThursday  NotificationWebhookReportDay = "Thursday"
+	ReportOnTuesday   NotificationWebhookReportDay = "Tuesday"
+	ReportOnWednesday NotificationWebhookReportDay = "Wednesday"
+)
+
+// Valid indicates whether the value is a known member of the NotificationWebhookReportDay enum.
+func (e NotificationWebhookReportDay) Valid() bool {
+	switch e {
+	case ReportOnFriday:
+		return true
+	case ReportOnMonday:
+		return true
+	case ReportOnSaturday:
+		return true
+	case ReportOnSunday:
+		return true
+	case ReportOnThursday:
+		return true
+	case ReportOnTuesday:
+		return true
+	case ReportOnWednesday:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OnDelete.
 const (
 	OnDeleteKeep    OnDelete = "Keep"
@@ -584,6 +635,27 @@ func (e RefusedClaimReason) Valid() bool {
 	case ClaimRefused:
 		return true
 	case RouteConflict:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportFormat.
+const (
+	ReportHTML     ReportFormat = "html"
+	ReportJSON     ReportFormat = "json"
+	ReportMarkdown ReportFormat = "markdown"
+)
+
+// Valid indicates whether the value is a known member of the ReportFormat enum.
+func (e ReportFormat) Valid() bool {
+	switch e {
+	case ReportHTML:
+		return true
+	case ReportJSON:
+		return true
+	case ReportMarkdown:
 		return true
 	default:
 		return false
@@ -1874,7 +1946,7 @@ type NotificationWebhook struct {
 	// Deployments Of which Deployments. Left out: of all that the CustomAutoscalers name.
 	Deployments *[]string `json:"deployments,omitempty"`
 
-	// Events What it is told. Left out: all but Woken and Slept.
+	// Events What it is told. Left out: all but Woken and Slept or, with report, nothing else.
 	Events *[]NoticeKind `json:"events,omitempty"`
 
 	// Format Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
@@ -1886,6 +1958,15 @@ type NotificationWebhook struct {
 	// PerMinute How many it is told in a minute at most, five of them at once; what is more waits, at most a quarter of an hour.
 	PerMinute *int32 `json:"perMinute,omitempty"`
 
+	// Report Has it be sent a report of the last day, or of the last week, once in a day or a week. Only with format Slack or CloudEvents: Alertmanager knows alerts alone. One that is new is sent the last one at once. Its deployments are chosen by `deployments`.
+	Report *NotificationWebhookReport `json:"report,omitempty"`
+
+	// ReportDay With report weekly: on which day the week ends. Left out: Monday.
+	ReportDay *NotificationWebhookReportDay `json:"reportDay,omitempty"`
+
+	// ReportHour With report: at which hour (UTC) the day or the week ends, and it is sent, some minutes after. Left out: 6.
+	ReportHour *int32 `json:"reportHour,omitempty"`
+
 	// SigningKey With it every notice is signed as Standard Webhooks has it (webhook-id, webhook-timestamp, webhook-signature with v1, HMAC-SHA256): whsec_ and 24 to 64 random bytes in base64. For a key that changes: both, with a blank between, the new one first.
 	SigningKey *string `json:"signingKey,omitempty"`
 
@@ -1893,9 +1974,15 @@ type NotificationWebhook struct {
 	Url string `json:"url"`
 }
 
+// NotificationWebhookReport Has it be sent a report of the last day, or of the last week, once in a day or a week. Only with format Slack or CloudEvents: Alertmanager knows alerts alone. One that is new is sent the last one at once. Its deployments are chosen by `deployments`.
+type NotificationWebhookReport string
+
+// NotificationWebhookReportDay With report weekly: on which day the week ends. Left out: Monday.
+type NotificationWebhookReportDay string
+
 // Notifications To whom it is told what happens to the applications of a namespace: the key notifications.yaml of the Secret nemesis-notifications in that namespace, as YAML. What stands in the controller's own namespace is told of all namespaces.
 //
-// Example: {"webhooks":[{"format":"Slack","name":"team-chat","url":"https://hooks.slack.com/services/T0/B0/x"},{"deployments":["llama"],"events":["Woken","Slept"],"format":"CloudEvents","name":"audit","signingKey":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","url":"https://audit.example.com/nemesis"}]}
+// Example: {"webhooks":[{"format":"Slack","name":"team-chat","url":"https://hooks.slack.com/services/T0/B0/x"},{"deployments":["llama"],"events":["Woken","Slept"],"format":"CloudEvents","name":"audit","signingKey":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","url":"https://audit.example.com/nemesis"},{"format":"Slack","name":"team-report","report":"weekly","reportHour":8,"url":"https://hooks.slack.com/services/T0/B0/x"}]}
 type Notifications struct {
 	Webhooks []NotificationWebhook `json:"webhooks"`
 }
@@ -2108,6 +2195,142 @@ type RefusedItem struct {
 	// Index Its place in the batch. The first is 0.
 	Index  int32  `json:"index"`
 	Reason string `json:"reason"`
+}
+
+// Report What became of applications from a whole hour on. Times are in seconds, and added up over all of them.
+//
+// Example: {"applications":1,"contested":[{"by":"the field manager argocd has set the count of pods back 3 times in a row","deployment":"fibonacci-deployment","namespace":"default","seconds":1800}],"from":"2026-02-23T06:00:00Z","items":[{"deployment":"fibonacci-deployment","namespace":"default","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1}}}],"namespace":"default","partlyKnown":0,"silentRules":[{"deployment":"fibonacci-deployment","namespace":"default","rule":"CPUThreshold","since":"2026-01-01T00:00:00Z"}],"to":"2026-03-02T06:00:00Z","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1,"waits":[{"seconds":1.4,"times":30},{"seconds":3.1,"times":10}]}}}
+type Report struct {
+	// Applications How many it is of.
+	Applications int32             `json:"applications"`
+	Contested    []ReportContested `json:"contested"`
+	From         time.Time         `json:"from"`
+
+	// Items The applications, those with failed wake-ups first, then by what sleeping saved.
+	Items []ReportItem `json:"items"`
+
+	// LeftOut How many are left out of the lists; absent: none.
+	LeftOut *struct {
+		Contested   int32 `json:"contested"`
+		Items       int32 `json:"items"`
+		SilentRules int32 `json:"silentRules"`
+	} `json:"leftOut,omitempty"`
+
+	// Namespace Left out: of all namespaces that the caller may see.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// PartlyKnown Of how many of these not the whole period is known: they are younger, nobody led, or they are too lively for the room that a history has.
+	PartlyKnown int32 `json:"partlyKnown"`
+
+	// SilentRules Thresholds and rules of applications that were awake, which asked for nothing in the period.
+	SilentRules []ReportSilentRule `json:"silentRules"`
+	To          time.Time          `json:"to"`
+	Totals      ReportTotals       `json:"totals"`
+}
+
+// ReportContested defines model for ReportContested.
+type ReportContested struct {
+	// By Who has the count now, in words; absent: nobody any more.
+	By         *string `json:"by,omitempty"`
+	Deployment string  `json:"deployment"`
+	Namespace  string  `json:"namespace"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// ReportFormat How a report is written.
+type ReportFormat string
+
+// ReportItem defines model for ReportItem.
+type ReportItem struct {
+	Deployment string       `json:"deployment"`
+	Namespace  string       `json:"namespace"`
+	Totals     ReportTotals `json:"totals"`
+}
+
+// ReportNotice A report that a webhook asked for; the data of a CloudEvent.
+type ReportNotice struct {
+	// Html The report as HTML, a page that stands alone.
+	Html string `json:"html"`
+
+	// Markdown The report as Markdown.
+	Markdown string `json:"markdown"`
+
+	// Report What became of applications from a whole hour on. Times are in seconds, and added up over all of them.
+	//
+	// Example: {"applications":1,"contested":[{"by":"the field manager argocd has set the count of pods back 3 times in a row","deployment":"fibonacci-deployment","namespace":"default","seconds":1800}],"from":"2026-02-23T06:00:00Z","items":[{"deployment":"fibonacci-deployment","namespace":"default","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1}}}],"namespace":"default","partlyKnown":0,"silentRules":[{"deployment":"fibonacci-deployment","namespace":"default","rule":"CPUThreshold","since":"2026-01-01T00:00:00Z"}],"to":"2026-03-02T06:00:00Z","totals":{"asleepSeconds":590000,"contestedSeconds":1800,"failures":3,"observedSeconds":604800,"podSeconds":16000,"rejected":1,"requests":4821,"savedAgainstMaximum":1798400,"savedAgainstOne":590000,"wakeUps":{"ended":41,"failed":1,"late":2,"medianSeconds":1.4,"p95Seconds":3.1,"waits":[{"seconds":1.4,"times":30},{"seconds":3.1,"times":10}]}}}
+	Report Report `json:"report"`
+}
+
+// ReportSilentRule defines model for ReportSilentRule.
+type ReportSilentRule struct {
+	Deployment string `json:"deployment"`
+
+	// Last In which hour it last asked for anything; absent: it never did.
+	Last      *time.Time `json:"last,omitempty"`
+	Namespace string     `json:"namespace"`
+
+	// Rule What it is called in the reasons of decisions: Rule:NAME, CPUThreshold, MemoryThreshold or ResponseTimeThreshold.
+	Rule string `json:"rule"`
+
+	// Since Since which hour it is looked at; absent: it never was, for no pod was ready.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// ReportTotals defines model for ReportTotals.
+type ReportTotals struct {
+	// AsleepSeconds How long of that there was no pod.
+	AsleepSeconds float64 `json:"asleepSeconds"`
+
+	// ContestedSeconds How long somebody else had the count of pods, or set it back again and again.
+	ContestedSeconds float64 `json:"contestedSeconds"`
+
+	// Failures Requests that ended in a 5xx or broke off.
+	Failures int64 `json:"failures"`
+
+	// ObservedSeconds How long it was looked at.
+	ObservedSeconds float64 `json:"observedSeconds"`
+
+	// PodSeconds How long pods were there, all together.
+	PodSeconds float64 `json:"podSeconds"`
+
+	// Rejected Of failures, those that never reached a pod: full or too late.
+	Rejected int64 `json:"rejected"`
+
+	// Requests Requests that came.
+	Requests int64 `json:"requests"`
+
+	// SavedAgainstMaximum Pod seconds that maxReplicas pods, always there, would have had beyond that.
+	SavedAgainstMaximum float64 `json:"savedAgainstMaximum"`
+
+	// SavedAgainstOne Pod seconds that one pod, always there, would have had beyond that.
+	SavedAgainstOne float64 `json:"savedAgainstOne"`
+
+	// WakeUps Wake-ups from zero for which somebody waited.
+	WakeUps ReportWakeUps `json:"wakeUps"`
+}
+
+// ReportWakeUps Wake-ups from zero for which somebody waited.
+type ReportWakeUps struct {
+	// Ended How many ended, well or not.
+	Ended int64 `json:"ended"`
+
+	// Failed Of these, those in which nobody who waited was answered.
+	Failed int64 `json:"failed"`
+
+	// Late Of the others, those in which the first request waited more than half as long again as the start was expected to take by then (expectedStartSeconds).
+	Late int64 `json:"late"`
+
+	// MedianSeconds How long the first request waited in half of those that did not fail, at most; within 5 %.
+	MedianSeconds *float64 `json:"medianSeconds,omitempty"`
+
+	// P95Seconds The same of 95 % of them.
+	P95Seconds *float64 `json:"p95Seconds,omitempty"`
+
+	// Waits All of them: how long the first request waited, in steps of 9 % from 0.01 s on. Left out of single applications.
+	Waits *[]struct {
+		Seconds float64 `json:"seconds"`
+		Times   int64   `json:"times"`
+	} `json:"waits,omitempty"`
 }
 
 // Rights Example: {"allowed":["list customautoscalers/decisions"],"user":"jane"}
@@ -2886,6 +3109,18 @@ type ListPodsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetReportParams defines parameters for GetReport.
+type GetReportParams struct {
+	// Namespace Only applications of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// For How long the period is that ends now, in hours up to 168h or in days up to 7d.
+	For *string `form:"for,omitempty" json:"for,omitempty"`
+
+	// Format Of the answer: json is for programs, markdown and html are for people.
+	Format *ReportFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
 // GetRightsParams defines parameters for GetRights.
 type GetRightsParams struct {
 	// Namespace What may be done in this namespace; left out, in all of them.
@@ -3578,6 +3813,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReport What became of the applications over hours, a day or a week
+	//
+	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/report (the `GetReport` operationId).
+	GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	//
@@ -4332,6 +4575,24 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReport What became of the applications over hours, a day or a week
+//
+// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/report (the `GetReport` operationId).
+func (c *Client) GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6068,6 +6329,84 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetReportRequest constructs an http.Request for the GetReport method
+func NewGetReportRequest(server string, params *GetReportParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/report")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.For != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "for", *params.For, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetRightsRequest constructs an http.Request for the GetRights method
 func NewGetRightsRequest(server string, params *GetRightsParams) (*http.Request, error) {
 	var err error
@@ -6693,6 +7032,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
+
+	// GetReportWithResponse What became of the applications over hours, a day or a week
+	//
+	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/report (the `GetReport` operationId).
+	GetReportWithResponse(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error)
 
 	// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	//
@@ -9796,6 +10145,110 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// GetReportResponse401Headers the declared response headers of an HTTP 401 response for GetReport
+type GetReportResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetReportResponse429Headers the declared response headers of an HTTP 429 response for GetReport
+type GetReportResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetReportResponse503Headers the declared response headers of an HTTP 503 response for GetReport
+type GetReportResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetReportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Report
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetReportResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReportResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetReportResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReportResponse) GetJSON200() *Report {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetRightsResponse401Headers the declared response headers of an HTTP 401 response for GetRights
 type GetRightsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -10714,6 +11167,22 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseListPodsResponse(rsp)
+}
+
+// GetReportWithResponse What became of the applications over hours, a day or a week
+//
+// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/report (the `GetReport` operationId).
+func (c *ClientWithResponses) GetReportWithResponse(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error) {
+	rsp, err := c.GetReport(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportResponse(rsp)
 }
 
 // GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
@@ -13697,6 +14166,110 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	return response, nil
 }
 
+// ParseGetReportResponse parses an HTTP response from a GetReportWithResponse call
+func ParseGetReportResponse(rsp *http.Response) (*GetReportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Report
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/markdown) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetReportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetReportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetReportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetRightsResponse parses an HTTP response from a GetRightsWithResponse call
 func ParseGetRightsResponse(rsp *http.Response) (*GetRightsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14083,6 +14656,9 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
+	// GetReport What became of the applications over hours, a day or a week
+	// (GET /v1/report)
+	GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams)
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	// (GET /v1/rights)
 	GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams)
@@ -14251,6 +14827,12 @@ func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Requ
 // ListPods Every pod of every application, and whether it is alive
 // (GET /v1/pods)
 func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetReport What became of the applications over hours, a day or a week
+// (GET /v1/report)
+func (_ Unimplemented) GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -15501,6 +16083,65 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetReport operation middleware
+func (siw *ServerInterfaceWrapper) GetReport(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "for", r.URL.Query(), &params.For, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "for"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "for", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReport(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRights operation middleware
 func (siw *ServerInterfaceWrapper) GetRights(w http.ResponseWriter, r *http.Request) {
 
@@ -15814,6 +16455,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}/history", wrapper.GetApplicationHistory)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/report", wrapper.GetReport)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
@@ -20163,6 +20807,174 @@ func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsR
 	return err
 }
 
+type GetReportRequestObject struct {
+	Params GetReportParams
+}
+
+type GetReportResponseObject interface {
+	VisitGetReportResponse(w http.ResponseWriter) error
+}
+
+type GetReport200JSONResponse Report
+
+func (response GetReport200JSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReport200TexthtmlResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReport200TextmarkdownResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReport200TextmarkdownResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport400ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport401ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport403ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport429ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport503ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRightsRequestObject struct {
 	Params GetRightsParams
 }
@@ -20670,6 +21482,9 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
+	// GetReport What became of the applications over hours, a day or a week
+	// (GET /v1/report)
+	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
 	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
 	// (GET /v1/rights)
 	GetRights(ctx context.Context, request GetRightsRequestObject) (GetRightsResponseObject, error)
@@ -21469,6 +22284,32 @@ func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// GetReport operation middleware
+func (sh *strictHandler) GetReport(w http.ResponseWriter, r *http.Request, params GetReportParams) {
+	var request GetReportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReport(ctx, request.(GetReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReport")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReportResponseObject); ok {
+		if err := validResponse.VisitGetReportResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRights operation middleware
 func (sh *strictHandler) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
 	var request GetRightsRequestObject
@@ -21557,555 +22398,591 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P19d9u2li+OvxUMZ2bFbmlZcmwnkVfXuU7qtJnWicd2Jvc09akhEpJYU4RKUFbUnsyf9wXcl3hfyW9h",
-	"7w0QJEGJctz+7nete9ZZjSWReNgANvbjZ/8RRHI2l5nIChUM/wimgscihz+vRFEk2UT9l8hVIjP9VSxU",
-	"lCfzAj4G11PB7vFHJsesmAolmKK3QsYVSzJ2KReFUO/nMS9ET1Wb7AVhoKKpmHHd+L/lYhwMg3/dL0e0",
-	"j7+q/fpYPn/+HAZznvOZKGi4r2RWJNlC+Mc5EwWPecF7ET1GI2ZzPhFsJMYyFyFbJsUUvlV8pqeSiki3",
-	"ccKSgiWKyTn/bSF67MOUF2zJlX40F4ynKbxUJDPBltMkFbZlxZb6iVzwmKmCZzHQpJiKGZNZJHrsXaYf",
-	"5gUrpoliaaIKFicxy2TBJsm9YHJRsLHM8Wc7ID2YXIwXSsQ45sN+/4TJDGbFM6nHVVsapieeyzQVOb0y",
-	"6A/ZSExwPNg1z8RSL0qiyfbbQuSrIAwyPhPBMDCEq6zZjH/6UWSTYhoMD/qHz8NglmTmi4FeoaIQuW7s",
-	"Hx9P937ie7/39178snfz9b8FYVCs5rpdVeRJNgn0gv7IRyK9gknKvLmO77J0xYqpVDDNb8U8lauZ3iZs",
-	"CV+m+nXFZryIpiyTy1DT+ofFSOSZKIR6QvSTOVOrrOCfeuzdmHGnoSfKtHHIfkheMp4LdpfJZRbSqjGZ",
-	"xyIniiY506RRmmDiE5/NUz2dQvDZN/cJ7FI/IdPKLFuoOegfHPpI9Bba8O1w3bpZazn6VURFdWDjZCQz",
-	"HkWJGdacF9NyVPBPGOTit0WSizgYFvlCdD2ekZzNZPYLDM6MUs151DLUck2QgvrJ6mBjMeaLtGgfKrb+",
-	"COPFhvSgL/hEXCW/e8Z8WrCZVAVTks14tjoBGvNMLUX+RHlYSyp4rFgh4blMfCr00VQ99qMYF3CiZc76",
-	"Q803KrMe9PstOyaZJUV9pySzxQze6cOpw499u2eSrBATkSOn1FQSqngp40Qgs1yoQs5OF4VUEU8FHDY9",
-	"fJEV+k8+n6dJxPX0939VyPu7UbbRsO2/XCX8Rs1lpnA0L3l8iSNcM455LkepmH1txmPJpt+Iccr3PE3i",
-	"IAxiUfAkDYbBkifFkB1NNcPUPJWnqVwK/YjIc6kvjo9/BObLYbCcylTz/UhqTj3O5Yz1YSGP+yoIg3Ei",
-	"0phaDcLgnqf6ugmOpsHnmzBQBS8WKhge6hUpkgI2st7uRH0zBjNIWqhFng0zMRMqUUOa49DM5POWG/oC",
-	"30eiN8+dGUgsBQ5lnNDFA5cDj4oTdouEucWTyQSPpgzmzXjB4FD29LBeyWycJtGXLVhkGnFWTB+ZkiMz",
-	"YgT7lnvtxc6PZh7iU6LggNgleFFdAv2D0BfpKNFXcLGe/HZcj0x/HAXwaC3MOOPR19UJu0Uq3DLFV/pS",
-	"WzGexWwJ4oFksQTKvwbG+GXnRF/KPHUIduTu2VNcZ3PnKZHfJ8Bs9RYRb/QJOByNXxyMnx49ezZ6ehjz",
-	"Y/40Ei8OXsR90ReHz54eb9reNIBHpO9ptmIo94BgxFPNZMv9+hpIHYvsiyg3tq04O/ZXngk24yvYiSBG",
-	"RcAEuWWCqlf+vTfJ5WLufGHIbG81pqZyXtnMT8u1eVthYmtoXA71kTdxxEGGpAk3N20STVmeTKbA72aJ",
-	"Ukk2CWExZK4FtRlynETBunwnM/FFSzLRDTir4ZFoUa7X964jw3r5f9GmKXDUEwoj+INA/+tCwcF1bgbb",
-	"QeVCGPTdBWSpzCYiR+Vh/SLC5B55/eap3mMwk1szXMPt4YaqjO+ErSVogqerFOgu8fB1kCecpeTzxCqZ",
-	"wf0gCGlxgY3fJZmm7BUSMwxmQik+EbRaKOmyKVdsJETGZjJOxgkcjlxw6Kq8q8olCV7zJF3kWxC3nCKN",
-	"RFP3y6872EjORPiEJxmwfd32iq3kImfRlGd690m8uVpvOYcY+Er8199zl6iW9th1VedEcVmh7skZDYHF",
-	"MlrouxxlakcxOL14AzePyEMms1Ip16pAaFsrdXWgCdOUxi6SQjG5zBiultWItHIii9dyoTfVF7CdTBZ7",
-	"Y2jFWcxMsrr8SwdrC6mmssCHVc5velyzpuXAHpdv5IK4g1pEUxRgmrwf7Bj4KJD6Wspznq2+iNKFlHta",
-	"64ITXeSr03Eh8isU0bX+45DrwD0PEpU1I/Sq9WSzvTwi1c5lDowWzDWaeYpMxKyQIdwoKUgoKAwqulVP",
-	"WJGvDA/Q82SXesp7MGetKzrmOeeXpsb6YSoyUEBNc2DBIMWm51clnx8fbtYlP4fB+4wviqnICr2G4suO",
-	"0aLWlnOYlNBMkBXyTmRGRsLps9NFMZV58jv0EjKuhuyl4LnI2fW7H87eVk7QoNwSH6YSTDorufjb+t1Q",
-	"H9afdJRgbiAbJVY7nEgZew9Wotgyl9nEsLfadvjw4cPeqTNo357Qopm+TvWui3IR62d5Ctc+V3ci1iJa",
-	"dXOITO+EjwGSN7hpmqRoR9zzJOWjVHzpbrDt1FRC781QKoB4H7SwCFfNqYvSpj+S49bvCTu4R9wPehRz",
-	"qVSiB2HswDNJd+L/7dzAEgIGcRpFQqlTXIuaiFdlGWisE/ciXy1BDB6OeapEWNr2tGgegCZ0EwYLpRsE",
-	"TUvTfp7LucgLsmU1uFFj8qAWgoUemYmCU9Yr13skZSo4qErumNqawtNKaoMmpWbm5chDxlMlyVKNKoM+",
-	"87BP4ZjJsb9vd/JNuynZvfU84EYDP0BGGldlSF5ztX0JDPyFmKntraSh3h9v8F20PNIkeJ5zuDuN0N0k",
-	"3aq6AiWv4yOlZaIlMsYCZIdwoy3cbIpmR5pO0Ay4oBzGoeXipPB1aEfTpeeKPfNjUL/AnA1UWdGSd6Is",
-	"qqeAB+ZS3CdiCVs5jhM9D55eOFucjoZzmjynJAyU4Hk01f3kQslFHoHOUTdF7IMRSm8/vRLBMBCr/5iO",
-	"vouSd0kQBvciH4HBWRXNg7Zue74b00bEzTbTRE1ov5+wlAzfQ010PEIZuc2syMhz8SfvTEOU5pbR1yse",
-	"oBGMEvxlQDlmXgNhDR1sWrVQi5H5RZ3o325nosiTSN2G5kQq8gIWU7ZPP4JiNxJawQazciZrDhC6bhur",
-	"plXi5kqSU9T7YypbfohFBN4p/68kLfv7o51Dk/FIA3ZXebYHEEPkCpQ5lGcKyUaC/bqIJ5pnGZuCfnAp",
-	"85hkuvqRPH76/LDuZ2wMA/dxKb9MhJ5SilbiKBc4kQV4pX1STfWI46SoVWcneY90KfH4PJgVNRDowFt0",
-	"xhCtAOaQJApdkbgBtbhS8R3BNWidORVnn77lgatoZnGj5Q+rajoPVjXQJE7FdTITwfBFH8h/KWBaKhg+",
-	"BeKXn/sOl6t47uYyph5zweNV5Y3c/YD7ahicqlSIOdqZx+Mk0rMa8ZRnEQg5uqUxmm3wvSR7nSaTaUEt",
-	"6hXQ69W3/i7TfC74TK+r/rTkSYF/f/ZJEo4/zPVtHz31bLJRKqM7FDnWMauX9Njn6lL80Y3VvTKvwOmq",
-	"8TR3KTsMWHyaA42uCp4XVj6ub9LXuZwxpR8BrVSfUljAkKF5NE64DSpIuSrwWbi0xzKfcb2tYrlAIZ7G",
-	"kC1mIy0yujur3u9VKY/adpKseHoQNEXPMNA9n0ZFcp8UK9Ne2T0vxF6RzETgoYJ+81tigpuob5+j9z7w",
-	"O/F+vukteupz7eT80WVehrn6b6l8kQrFUinvGC86X5fn0OY5SZnORXnc3FKVs91txKC8bYjfiXiaZJNz",
-	"/ejnCsOobNtj365FPtLxuFzI2HdQahyo07wowOZVypOZapUaVJN9c3UHvj3Np0dCJbFh5loAzWRRBgKE",
-	"+uM0ySadl/LSGdTmxcy3m7Hi9yBPbFpMeky/oTm2epO1MpPv5RL8CWyRFUmqKYKvhCwZgwkEWT2LJEXS",
-	"dGAhdF+sH6RzD1/B858r98q6V6/xsavFbMbzVUMacMNPKpemc32YQTpLUN+E1aNWZRUOm6T9Xw6+cots",
-	"kEBegRegZe+ii0BhaAvEjTHnVdAhuWJjsQRpTOkPnOFlytRULlK9oe/FCRwCPciQuWJuOUowuqmpFl5G",
-	"KzYRhdMNBdOB6A1aWaKYAsF4JnPRVcTpItK0iA4Hm8UbZHAB3DYVpa4i7tRYzMA9fQNXJBkMDhyZZ8nv",
-	"IKSuTUh5PBml5i+3V3ymlV+1iCKhpXCZMyVnYiTjFROpEgw6q3swhrDozhIrvmLL6cpv14g0tyLO1RzJ",
-	"m7U8dFYa0cGzNWQVvmwEEcfQSGPhRUjhEy2jeiThqQPDKrdelQ0fH3rZcLk5u92/28sY/9fd8Q+7n7d8",
-	"3BzATovw4EvGOcmdxmXPesentWj5JvYHViZxRTDXD+8t5jUN+thnTMN23y0KfRF3k2/Nw/btzUIAmnu0",
-	"9IrigB7pOMlVUUZT4sfRqhCOoS5JXUMd6MGdZIUvurlhzz/8AjeH2N0R5Wo7+9HhDxuu8+8TVch8VTOt",
-	"d7n8Wq4slPY+/qElxuSep/pDPxwcgJXAmIn0V/obOQKvi6bkIBzcgGBil/xjP3zW1PR1YzfuSaWmcqFk",
-	"uqDdMUuyRSE0HVQqS856jJaBXM/qoH9wvNcf7PUPrvtPh/r//Z8cYupmn95AyE0pwXIQNG1zL/pgFTST",
-	"KL9/dnh4VJ0LfqP4vYhPJzzJVHFuvCIHzw+fv+hXf3yXCdu8SjKgsR3w4LrfH8L/fwIJFDTV+nwOh/2j",
-	"n5r21i0vqO0YriFTJ62DNt4lvVwqHU+bOsf2SkThNQeg02qaKBtwVT3y7Sp+11NPbyMpNhy9H8RjHbsN",
-	"y9w5zL624FuHu3cg0Qaa/JhgwLZDFNpNH28as7T7rNOGc62oHnXexOhttAbwiTgXBe+gzr/LnNtozici",
-	"RLd7XTIFVzlIpqjR34NjD0XNTDI9OxRTaykqaOsFN6ArrIbYlGPltZ5460ehkYNsjs1Qhk9Dap5yN8sA",
-	"HVwQmmjSTXQTlfwTFk2lVEJhvBbOftDv940f5zEMEx53TG3/YQ8bttv5WsuYzKpKwEJBaABYyb+Irc4E",
-	"z/7/Z477MktZdeKOaXGDCe29EtReBxLV1lK/5FvJtRuglUcj9Wlq3TbIX8OWzG58FO70kONwVXijfNCJ",
-	"MmS8YL+LXPbYB36XZJMhWGjQEqOFKgjKzvShSfByXfUY2CLgzVRo9UH/Opex88RrnmoVz/QBiobkMbNe",
-	"GqYKOWdKZHGSTSitUkvuEynA3YdDep+BCD+sh0WSLWIk7HVv/HfWNYSzCUJrOKkMKQgDatvrnHSod12a",
-	"Amv2FSsJ/9GIbEWBHXlwBFGnWtxDgor4tMArQ9yLnI1EVObjzeo+DdA5Kzlc7v/WR92EwWihVq26FqiB",
-	"+tmcp0YZNKoGkxluA6mHCOmqzRmQFxaVFposXHMjMVlgaHKxyDKRtphrt5tWaSR5sBjkWld8XmclQjaV",
-	"S4wGFVlMITvs6NMnfR2OcnmnF2r8uIsEV+nL1WYbwo+8EFm0uroTRTStm39adqBZR0hyNSuVZFG6iEXs",
-	"daCVcV3dhu+61/ybDCwMWk/HPDktm0jGWZQmIiu6iuq6I5j+1lT6AuG3vCg92RFwPExUFSZluxwOfDj2",
-	"PEHWljQp3GSe0CMzvp5M9NgpWDGG8JviSdxZTriQsWFTneJbjAO8wzHIgEnlgkdTETOupz1k4wXGJBdS",
-	"Mr0sj3sgXPtby7bGw1ljSY87Cjwsa7mnIsbdwgEfl+tVrIX1jDaT49DkwJD0mD3WYS9kgSk7W51AvAU6",
-	"kZIujBCTB7hiH8ToSkZ3onjkS4Q68p4BS+rQDc3UEpHvPnsoLR1zbssup9hMepDlUs4es2d95/iN3A8+",
-	"NGje9SlBaGCmPYrHF3w29/qPjI6ytUfnYi7z7noSmpkv4aVNmlJXfWKjWbZCRb+V1uG1Phn9ZZvL7cN0",
-	"BR7UptuNAZYI5AQDSkjN9E1BAmUMWCFR0E6KHvswlcDM9cAVy3RrumX9kWGwr6MIlclzMxmLFMPo957F",
-	"h6MX0d6ng0+Hd0OKrR+yNzM+EReLNH3Jo7t34/HQZv8k+hc3w67+aOCxhK41ddpxNYKRZM7mQs5T0UDz",
-	"AK90t1DhtqjkdxmFGo51N7mc5Hymeo5Kco75qyfM5BCyHTlmMo1F7iS3qaHfZ5oUIUZ5ZmL3hF3IWJGV",
-	"hO1w9ttCFlyfFn37pkm0YqkAkQJ0rpFgMx7r1yBrlhduIHPE01ThrW2UEdxNemuVTLa+KiE7y3P7Zcje",
-	"IMoAfKPFo/L3t3pH4UOvIFjylcwKnmQi13RIJmd5LvPGb/Tt5SKrf/Uq52r6o5RzGgnbAZkRAsKnSR6z",
-	"XOCxkJkmFEca6S2q9zx+RhNb4aTPzGW8CytTCFXoF+wiKFEoAr1ZZAUb8ejOzazUf+32GORnzfgKgk+6",
-	"OMloT3st1QkmBqMFTQmRPdBaTVu1zHM13fpYzSt9gsYQeu4AaFSPVl7+UI8AiMrXLTbEzsUPr67Yvw76",
-	"Ibs4O9+lwJCzV99enbI7sdJc/WLv4Og4ZCqZZCJmoxWwobeYQAyE4JTtkEp5p5lbUSPu88GLgw0hvA2q",
-	"4CS8RGgJcjm1ebP6iNi94dpXc7mYTGvoSPWYE5NSUwYuHve1Eg62jeoPL/oQ4Ki53t2LT7/tDZ7VfAAU",
-	"qa+XhyKEgzkvomkDNWVTDP9UzvcjnmPciQJAiEDzCyf17QAhHRx/09O9/uH14MC4o8JgOZXtWTVm3v6c",
-	"BEzg8Ut8IV5nYkUbYenEX5TLVhKwew+A19SweqPdXqSxstH5cxE5mTeUDF2OS3+L/IQsJCaUnvE0LdMV",
-	"yILuKncEByVzeylbHDCAkzKpeinPMYeeZwQmBd0kvwvGU5khjW7lLCkKEYOwceulUlK3wB4fdgLZ6rWg",
-	"bNUUZ2+UPvbukEHSvCqZC1mDZfpM0s5W98X92J/fxF0Y8LrsosQgM2D+eUe5YG1OCCwt5Ci4O+i2eR7f",
-	"np6fXV2cvjqDv25rnR8NDvx9E5CLMXLSAaYZNC2YYfBpTz+7d89zWEX9EnK/c3wVP5hIq5vPJTdozC8p",
-	"pmXqmJ4oRmAINy3OVRG3CrEGxuJTCBdK5L60LAOA0mNns3mxooOXSeDYUx6DxMtXkL51u0AT722ZwRVB",
-	"NCLZjiH7Xe/bDstQN7zHpVtYz8Hdv85usWS1q9h+L/2J3gi6+Cqa0dEX+NrM7olEMq+P+U7orwaNEeP3",
-	"voAfsDOZbDCbAGljdxrJpNVRQrvrBglK4RYpc38u0R9O85Qns7eVxLq1M6olD7s5p5AhDCkaWrXTpP+O",
-	"F2LJV+z04s0TmxyKgJxNtyhxFIcMNd7efuvglXOz83GP/vrKfLX7N+8dVJKOrjOj19foqDneneUUe2mi",
-	"ij3TmCg2pcye6rscSDQsYSPhhRNm/N/mFw+CpEGLrPih0jQgeMMgDCyIY0dWDaEHr3M5w2bKz6bB8puy",
-	"ac3EHUjMdXvTbgf7dqtdxLMba8QG3ZCbvDHXdICQJrOFAnY7Se5FhqAEZetIdhKxELYTE2LzBeTe7yiR",
-	"jnvO8998w57AO0929d9TrpxHdoPPoTsAi+O5fgyGClsOw7xWG4npdDf4fGMO7gUo7m1QC067oGXqN+jO",
-	"nUpVYJj8PBfj5JNQPfamMDmjUbpQhcifqBCTxsuWnigEysHAA4IRKYeS6OtUpvq6nECeLYXXZxLe0HIx",
-	"v4P3wCE7wpxsikwauh05I97/edHvP43AusRnAj6JEpkuUSAXLsHagfmtkPKCv8p7kad8rqy4XAlgKbvT",
-	"o4YB8cyYV3TnoV7dpIAfDC4VUixknKmpzDXTA3kaLCmarnUFzgWXWoPDtn8/4Ol8ygeBxZxy17jq1idg",
-	"TtDn9AGdC3Alw7LAaRnncuZwVZukncpJAs5pl3ERQ/kcBrAvzOM9M4ubzzeeZEVnXqUM2WmCW7ArnP3p",
-	"xZv/si9/NvQpe3UJtXXjPyRZDL7cmy1iJ94BzzKxXYb+ay/usscr/XidNUIbm5iimTjQdv1+attG83SR",
-	"81Sr9frrOR1buI4BF/GVTBcz4rlNARoZh0mbJz4Ax5pQJX5VMrvg+pIOenpKPXjk41c3PdxbFlT2e1kB",
-	"RbKXs9crSkzqYR2bt8u+L8pvmt27DZVgfLnAuI1kJlTBZ/OysdOJo4NAQjdEAkcSvniFvBTNaJNFyvMK",
-	"6VeY1m2x52iTf65y+CvaX2tFs5rZDVlBi4qN5NMXlkXwQObl3AksTQTl3AL48FxEyTiJwN8ci4jSCjFL",
-	"xrgphqU3ugQeg3YpFkcL5fCzgc6BHgjfT/NXVbCvemoxBhbb+AlHBpYOJe5FztPSi8ZVOUYM1hcZ2ddM",
-	"fJ6WQFVn/w8swOUircM7HDx/oMzICzlLmicfl6pVOocRbCeXf5fcmwswTcqFTgoLCl2KBnLMbvVtcUsG",
-	"bmnUXpEq0WMvRbEUuApK33LmPuW5MBL9iZVt2L3IV+h1rW+mRDFVJIRUjzeszMQTjyJgrq6NS+OoLeXV",
-	"1cq0wH+jx5uziCtxwr4y91svwoRzwFx2o2FFFjMly4jWIQNwFWgPqRVhEpjd8CbkgkQX5yBkEknirgc4",
-	"SvAoglGusjPrUY+t6s/Ox69ufv65t/u3hh7U+wsVIctkfSugShYeeiQ3CFFrUJnOeitNjtfRZP+fO/sO",
-	"5P9/7924tsn/3rv5avfr3T+VJLVDDru69YxftZjJTjMmsiIHQwZcagXPJ6JwA7sBVIgtOVEWXd7Lqciw",
-	"uAPiXZK8W74X2u/4PMHrkJlsR7zjE2Ufgc2MgUbQ3FjoU2Qfy2TRPMW2WV+IKBrIEQ+pZiWDdW0sCoxA",
-	"xFdrHGAOiOmSK4YgK3FojccGDciEtmcnQKV6bQrFYT8yEWt9wrwMt0dcj3dZa4OsxhM2mVK5Fg0K+AzZ",
-	"LeytzOQvWdNaNrJmvzeiGra/yqpZbXYL1BbQewwszohvv1Rc72xHi2X3g559Z7emc6VcFdc5z1RiZLa2",
-	"SIA6nu+Dod9tLELDeV+F/U2Vs1uu4TS/NnCp1RPkm0RXA7gTz+BsgKcHz46f+5wklJT2ncgcb0mHJNXS",
-	"H7LZ11F6AozWdp0vKIIaaLIuchq/qE5mcLwRN0n/WjGWk2/bQ9qWPakANrX4nqsppWBtIYZhjkYlbBtd",
-	"WNY+gnF1ScYwSnTIxCceFenKQH2Ba1FqMSvJJj1WHZA1oiQF2ykhzjAC9jSOc6HULt4K5zIW6elSC23O",
-	"k7p1gNfOkmxiCxLlcjYvdrUQY3zyFYGdhkwx9egCSYVSBKgVy9pZRJDIYBj8z733SuR7bzxbvTJkP7vE",
-	"R54o9uZCc2L94AkbiWmiZdZ8AQEY81x+SkjpkGVhI7FC344fG0DKu6SlTgwU2CghcuHJumPvoFvRoX/5",
-	"13/7958X/f7B8ZOvvu7945fbf/53m4PUEGzziAiOFstjVGPt//xhzqL5lVDtlbkU/mjGBTsQg2U+Fewi",
-	"l4WMZMp2zqP5HrWz9yaGbWfeVAVfKQO+bWONRmKCYAwgqitM7OZ0vChdBMysBIQHwWnVGOqkcGKoIzkT",
-	"rJBDqxeVRgbd2gRUKb3dhRa22Iznd/aoSIgy1M0t+croVrhTXRg+fic0HcYUAyRNAOYKIoP8+xJL8HTY",
-	"BLYKmYOzma9CkgsBtTcpChR08oduXxCZW6pmPdCKX+N0uJdDOmWhmUWFM7CdIl+IXeBo5fYz31aM8aWN",
-	"/aO1oGMXu2FpU8fO3G+g28ojFW7K8HDgf1nzAefFcoC+t8pfb3ogQqhfZCZ2YOwhTsEY+j2lkprezlr6",
-	"IUiuQFmS6R2NIQRdXLcVAyVzuSgAF/wRDdfNeCKP9dpF0GnJVDaG1Wi+uJ7mQk1lGgfDZ1CoqgIRqA/4",
-	"SzjfSTY5TScyT4rpLBgGl1q4upSjBGPaZjJfOS0NjsKgoVIhIkGpvwT79ZG2Z1yjWzg46vcHAImKpWvc",
-	"x813f7ZN3Wcmry/LjVd0/NMs4LXu0QzuSoZbvV2WwfiLzOjNTV3a0j2AqZ3s6d4UbTycXqN2Y7N+/Oqm",
-	"R7XzaGeiUtHFtI5JiyGlaIaYgBlWsyw1ByHJvDEgWIGewSuh7q8Mvu+Gzi8gH9SFffe07YCfUPMOxElD",
-	"H/F2YamKOaRt/VSRVWxnPF516QmxucIKprORs73rSOAu1M85fprnieZbKy+m7B+eRir4L6Yt4HS+ptzh",
-	"N9uqoMeYtvinDm15YTRLOF1C2CuTcRGBz0sWB3aOhvAmTsXWY7hEvFAIXV+VyD0ti1/CiH38287/6OnW",
-	"v/nmZ2zk52D3pmf1RhpTaavYuGYteYsG3QYA1E0egWdoZRA2df1huvoznVYQY8BHqXgN8ayaoVb2a/XM",
-	"6zemMi/eGq9qxOE7x9FV44trvF017mri1tZdkHVBtnGXbRla1agd2cxyNDfHxq67XqN6nlsm4Xvv0e28",
-	"gyMx5ffJ5ogewlR7aR6n7G+9oeSiaMXQNcjSxoCAuUGcyphiUhFkuoLdCaRQKPS4lPkdaHxcVYvnkDYz",
-	"4yu2Ezm5INEiz0UWaYm95C9JGUzKDg9euHCn+OvTPvIGyO+iudRirVOhNuTjPT2uJK752FIQVew1HaCW",
-	"a+YmbKIxW6Q7CsnDftgW/Oik3aOuWpJXL06RzMQJGy9yMETJTChM2jLV1lyVOaTEElCWTY5Jfi/iHusz",
-	"wMiAwm3JLCnWU23QKeGvKu7XN9m54Bl7dfGeLRRAuuu5gXdvlqRpEskcvEwjeS+sa5vsAk0TfssAN65s",
-	"nPMko62zGXfOSZVCK9lEwl6eSMj1xlho9FFMuWqm1IclBt0Ek7QwmCkTS9dv9qLfLx+cunipEJyEaaYh",
-	"pogd9w30aUGOWYqDhuoYEUTdjzfkhW4u0VLH26Y9+7Tf2LUbxIY6xmapwhKqB9tBBABHJtpdP/zj/uHz",
-	"zQudCp5njbNX8z7lgmUiwTIvIH07L7BMYq5e/RRDHRit6JdVKfq9Z9blhHtmyTUv4jlW7oITXDnADt9T",
-	"JqFoDvAZco47LUeMBuvdbgzQ3UFJaef1m6Xa9OwNl5z/rSZ4qN0hg8YGgZxANGbMSa5HfLYO53nTIs/4",
-	"pytCpbmw0Ax2JO0cFgaiD/KohLUp14aNVnrhDZ1DlvPCCVyES/ExBl83anj5JT7VYJnnycsv4JXHz549",
-	"OxgcbxxhFe+1/erCNUb3cnWRT1gf81MbYLtamdiOiv1HQpiV2bciFZsRVt6Z5z6HwRxySavUaOTFQOKp",
-	"yTqdVjabVmSnInVq2oRWWDKJYFDKhkFLfR/jjCGFDEx/VrzKRSkzHfWfMvB5R+IRCDvP5Uic8Tz1sM4f",
-	"q+BNuZgLE98neJxkQikWTUWEMcPOLYolH0IGZa4gwBhCllDOJAc/u1uMNN2fKL3jExm7giB4hXKhdRtr",
-	"63+iL9ykSHj6rUi5gTjCqIoFVEqyh4xobboApnmCF3mRLwQ2DyNnNtMYxSYsrWZCwgVUfaInbcSan/Wa",
-	"kvX6Nt102s2zdEcY2YhKrj38xGuhtwNLgqv5W7nMPiRZLJeVQ3/cevVjzBWEMRSW0MaqPxMQhT3muRUR",
-	"OBvlgt/Z0MISLAwAIIZaRgyZmnK9qeGFmRbGjDScgr0eI5Ce9/8dihI6cueJYZmVJ2rMlqLhXWrT80f4",
-	"vHfRINbeVOyeSLaYm+xwPHV6onhFYKhBDW34YYIYrMn7uWdF1i8I9yzGnCsl4o0L0XFDdRl5kk0u/RGt",
-	"lyYVAUoVA2vDDABK76exK9zz4NZepILxqFAYAMTT1EhP5tFyaSGPVuusiZqafAcTPJup0ETyOTcceqdK",
-	"saZzuOlVOc0HxOXM+HzvTqyUybIJbtZE78z43NSQjP1UfSkXhvfp24iYajITFvF+KcRdSyAuGEPtZnbJ",
-	"WKcTJCXPeJrCjyXR2CjJAKXC/c7oT/hCboQDUWlVLwsFPRCOg/4GEefeYZxLaP7Ab9F2u8UyIdFqQMQH",
-	"f9YaJbGI+EZDzZsMEWGu6PHPBF79GJYaggQBkqk2Q4sWGqi2tlMLlG5rt4gsyi2U9q6H6LHP9I5orzn+",
-	"fYNcA/DtKS9EugrLy7WM4HtiBmX88U4pKajWa+AlB0eIxmHm6lqDTlBMrxiIEDLeDEMrZg2YjQcZiRoK",
-	"WTt2UwgKICgZMLykIDgpXkHLnAmeQag3hOo4xh4rQgJnJhEQLssQIvMRyMqcXACPuRNijpXfXT2RFFWv",
-	"WivzsGZM6+tFQ7jPIZoYHEQhUuOrulInVC733uj1Bz44rqZrd0snXNVDHqKZkmI+9L0MMbakAWIWoGWH",
-	"CWQgVuJvy1hbiIwX+RRC6enXucwL6GBI56COKcwpfB5BLmiAuFLQjX7+t4VYCCtd+haoM6e7rlGveStt",
-	"Fx3dYH9uiGgHVoirSWfh0os+a0HOOJUXbj8byCQe8Ux49zSIh3Usw1aYueqO9m7pRQaYQlqH3Ihn6GJ+",
-	"kz2tRGeaCp4WU1e9yvQ86sFSQwqgI/OWZokNnTKTOdIkKRjXT/TYB7g5uHNxAGUTxca5KA2ZxVTMTtAg",
-	"2bA50wopwiEvIG6m6959XyPTl0c6IwzdNQVuthdnhkOKLnikFuiP4ErncKSHznVLUTqozmJNfkQsMIDu",
-	"+kdwl9JdTIjJCQCMV3ImaozJq0JWLrSqletgkxbglxDGBCAWO9jDSVEq4ifMFUMwP7d0IJkgOdijGKgH",
-	"uDUhgG1Mjfl8DI7cJJp++WULVPxQYiSuxf9zn23EFjeulm0T2iFs0/psq6VcSpg8R7QF7YtARlx8n6rr",
-	"nsLeMMrMeRuzqL+h8DPnlc9hbSzNqbkjgo1WXmSVu09zyNoQGo31eJru8JC1/OoEw41CNuqVPX3zDePl",
-	"x93drQeeFXlS6i+QpeaE+1vqgtAUJ+OxyPX3LRbvL5ul/nUUMg6hO+xfvmEj/Ouf/2T/MuVqh/f83e7a",
-	"J0brnmh7XdOw9cW/iqA1p+ifTchqdy4BPb/UH0eC1R70EKqia7k0qnC/tgNcZcuWIP9SYj84rcA4G99W",
-	"j3e1wcZoXRe+O1jn+4eP1WmkHKrb8jYjbeyVcrC1hUK8aybGY8gAc2p5txyFWi6FzJ0kCd+82vYR/Ljm",
-	"LK75XV/jH59UB/IkZE/KgTy5sU20scqdAoOOi9ZBVKKPiy8Yi2fj1/wZ7gJVf9ru9iopW22lpGit9fbb",
-	"zRdDXaZb1vNQ/MV5rmxSJcpZm3Iy3TI6IQVUJDmTeaw1jhr6M+GtaR0Z7GnFkpwaptCPZa5l6jSmF1MC",
-	"JftBzAsGGrfxh/AS0XRcz3Cc8TvMR8ZGKBc7Zyu5yCaIP9k9Pd5E4X65dF2tTe6J59NUvc4XtA6nUSTm",
-	"kODpJNGBfHk6SsW1vNILremLkjSoGAbpDeP5bH4V+GUckEVcBU1rLdArXHKCrrH54SThm0SuE2vfUtJI",
-	"9ZDTbVzvSUU03770+heYg+HhDvp1Kwjy+rDFzal//vzCZh8T+7s5WyYXB9AD9E4rIYS8uPzeFMVqZc+N",
-	"IcIIcuCucseS8Pn6XhyO8MAOHl54mkLCvQDUekvDFnezw6dyCfqYHBcILpwoKiyRZMj1trMiPZhPbG8z",
-	"/+wJmXTr7bcAbSKkCaaH63NbzZWPyTFJrAPN2lM+1wRpIj7N00RriQZCtkNxaMC8GBB6b3+wVz7XAPGt",
-	"lHxWRptEwQciCGqCklPlXM/tRb93wBTbMYFZ7EWfqV230Oiwb+9hiL7Wl75t/lWKccR+FTVRrN/S1Lmj",
-	"4UKsMZU3HwYD9n/+1/9m/SFrjJSpYF3Nyt7xs+c/6Sckeg7zZDKBVFMadiN4mNalzXRTSwAHGAEEXn2c",
-	"Cs55LvNW8NgKhigN9YROntazCDe8G8c1GCr1a9R418CF05HrJB6Kvc+S3xbipIwVnbA0yYT16RU5jwRI",
-	"NB1Qdbet1KxIRuhYFxBi99c76ypwuM1Yr4RqSxgAZzZOUifhEmQz0DpRILPVE7AwUR2s38VzNFsyDKYi",
-	"janIA3xeZLT1vEla9vD4rlH3lgYJRGSFoGCezVtnO6TdQq7ZZstETYmjIjoo8tBIsxAsXynTuOMuhB31",
-	"Jm4gGvjGZPiAl9eXICBJMWQQ9veKQzmCOBUhs0EaIbtc6C++FTOexSEzft+QoW88ZN/mkM2bs0sRySxK",
-	"UnGC8YndMf3X4P+2lhCBsw2UL6caOjvJ7I3yrNysuRH/RHxge+l2qB71J9YsPMviuUx8MCzvMievHOKl",
-	"M4Mt4AG0aUMneHMxBM8dcQPHMdKF+fFUydOivVUrnZn8frkoBKDp6veayqVw8KtNjjrZRsDz06iAs2mA",
-	"zsodNdcN4uB/FFyJ1ij41zJ3TPmaJWaQsMzg3SSbEPjm0nUMg76mpX4qWObxna0t5kdN+1Df6V6XSmQY",
-	"ij+EgpFuUD05W0rHrBv9ULoUx4s0PbGR+za7AoAxZFZWXoMUnPZ46k173mzgH/WzncuiUuQlH6VivcRT",
-	"dbpFED0IcZhW4nUjMV3sA/TJneD80AUtPokIWPvk8uIVORdDp40JLzQV7Y1gmjI1tldGhMjaY9BhXt3Z",
-	"0IV+fHOlW+i9SalG2ZukKDNJm2MrRD5LMl607b1EsYmEAI4lXzU3nq9RT33b0HIjM+5qz+7aW3qt440/",
-	"0jb03JdlcCyFImE4D1W6QKxvLNl0wgqZ4tXq4M2YchPkMFSYQXQvTISPcdQbywpWQAR3tOtjtojCTcZc",
-	"rC+JMxNcLXItvZE/vhIrFKUyuhvaow4RnA70Gb0826qmZMSjqXjvt6VcTTVRiHo//BeDZ631yZSOWBcq",
-	"sIH15YssW18ArqgxrJAtqYYXSK2NgrHdWO7mwnOFyXpAY9jWfdQOAvcD9H+fqELmq0uhZLrw25psXhZI",
-	"76ksKLw8h4OJipGR0ClkGke2wKJsU7nIlVcuN517CXFlehK/LXjKUmDeIZoKLTOUaE20NevI4Y8pWiOh",
-	"RzhO0lTEPXYG/DlNFAov+kkKVrFCg55cj13N9MHC35TBSrWFaNiOURgMHuPgOMRYBLR/4pdPD3ZDY7jH",
-	"ZEEMfX3G/t1zJreoYlyRRjpY9Bw2fnjoESXtbJqdf2snWhbnyUWkRaf4sYdhjJ5t6OzKMAKzCRlnKQI6",
-	"Yd2qIeuHrN87ONL/fXak78yBf5D28DQO5aZBzmW8OXsROPKSBEowqKep5cdDmMJS4lPGXbGcylTgocJj",
-	"E7LBQf+xSbzBtnttoIvn1shLK07X9+OOZdthVLAvHncoLutbJxo1eeXnMNB70dkU3ezSedGKNU3pwqnc",
-	"4gZtvUwsMe1lAgXeKML1cSnZqAFnqVQlkiGAc+bDkgO6xT0dOJM64ohzEl0W5rvh3sQiK5Ji9QOYxauq",
-	"u1ILsIBOi2Kuhvv7paG8R3bjnrqPelThoZfKiKdBGJCF/Y+Ap5NgGJxdHRwdB2EQ5ffBMIB6e4CDE2vi",
-	"AM5TsdKPvQrCYKFg6RIA2tfcbTT68Pdv3/cXfz//jx9+uDgPwkA/m/zPb38/z/s//c/fXv32H3c/fY+O",
-	"2Zp5gUbvW/TbRKlbuDzh1oO0qULeiY4G0TuiVc0vsxilScT0jxTay9l/XL17yz6IEftBrNjO5etX7NnR",
-	"4Nmuye4yIHG3+qXbsswcZ//x4YerygZcV1eusahV2OH11XyQTDQp7w6pZQNsB1v5PVk5jbw/X2iJjaLp",
-	"yZX0hOJmnUJ7Mx6L0LE80B6zXtelGE2lvCPT2wn747OT8cZKR1y+yBhPURlUBV+5nfTYKVpsxGye8kKU",
-	"iwIVSCkcVcyEStR+AlQYsp8DmObPgU0/QLRtyn9XNMEQRHKoLUv5cWAWJCME5mShmJwvMsXeYi+hrYet",
-	"Jz7Uz4D9b5knhUDPpanbVRbHHWEgp3lWz9hWf23IUiLTely8Dvs3cabh10tnosiTSGHYhrfEAi/IxsQL",
-	"NucT4WaY7tPrPqzmVvTA/Qp84P7ezVd+HEkamcyLtpL4XuPaE8UucjnTQshCwYiNREoaa4+dZr5tQR3u",
-	"LfLUNWbYLYVGfIB0dFNTIOPCCSsqWwbHFQwgQSPGBtyBo6OnRxszKLV0eJHLSCjly89yo41tkL9y56OE",
-	"IMOhfvCJ0jsMWwtxL2sh1D3mpOoqgNaAxC/Mf7RZftmK5clkWqhGIm0sQ7bIAAXWds9XCpT90p5HLBSt",
-	"RVBPAARHxBQxiTyOvYUWip1evIG1xKOJlbJQqKApsQSilsD4hiqS+WEAZ061W+A+f1HQrnOoKh7R8vuW",
-	"uDR303uCnpwGIOKp8YPMC4KHfKMvg9gpxOsBTVoUU8KoaqT5rcoijIli9yJPxomIofbuEC2belGw6vI5",
-	"n5tDtBdxPaie1/pRHYsHyrd8ADoKLVkAmFVW7H4tnhK3k9CZoe82LLdUG8y+W9ZbLjOTQGZwxvG1XS/I",
-	"vQNH1aQEYQp0EKFjUfAk3V5sMHhU6xDAHwGbyoX6XoPsvQkc9nMY/MhV0R6N0Yw0MpaxpcyLKWSZQMpb",
-	"kmH1rRP23dk1278f7JdGjCmVRNDMBqF+wQ3mW74/NSCg5gbxOoPLwh//L3zgMcIHHkzzTcEG2zX8l4cm",
-	"/L+Yg/9LYw6weIXheF8UEdDV8X/jZbt6OVZXd6KIfBoAZvaXUOtYRsZaoXOod9uDvGuCrmoAXwxNhrS5",
-	"P58ofHm0KoSTFUyJ4wRNFtJbkC+mhboe/vNSv0TdgFMGHysNStiqsQdgjyErZMFTxwQJr4JUXIm5zqTB",
-	"WAPAeQRJg4xB8kPb4WA/WkZVpsYK5fKijEBP61OoeuwaINbQxp5kkL8XQnokRpeS6RtFWAQORy2LOKqW",
-	"csUn5BMJT9k0UQWohUM2WkR3omCJGSV6z5KM7Rz8Y2cn2Rvs7j/fDdnBP3aS/ee7N0zP7HopmYIVFzik",
-	"mcgnmJeqhYxsQo2dMM7mIo90rynaR5GPUBryeAyvkAfvhcfej6Or+mRrofW6J69Zrp4E2w2AL8li8ckr",
-	"XNn2Do5cNWvPxelsK/uMrYY02pu1dhq3UpHl1V8wTT/2yWJ23mLs9ze4ptkWPxoO2XQV2rX0shGEolsT",
-	"RmvA6hoe3JDdedIU8MIxeiv5P2ypkVSfk8RTXWou406ACaYbP/plF+w8v5ey4WghVPdWZwqgMiEzymg8",
-	"6HIsy3V06aXgeQe4Scu2Ka+4kPLu4Z6jA59hvLkzjK7gOflZkWQL0eogyMQnY3JyhRjXBepVNHMxwygf",
-	"PdBX5uC1QPVhFR1TMsPpyxosV2wJMjSkKxYS8pTAEac3DH6mnPLOqQdo92tXEf2EvBcvKRrHo8tvikLj",
-	"hWPawZsqraOscVD4DQUs2oTej4TOXIbEZR5RuU0K31y20Kc75oWIT4uu4p+noHjgNuPlWq2glc3NYsGr",
-	"KEIME9zpmNZQ9xrRU+oJU6IokmyimOKrHiurT1CGvtZ4FnnWY5c8i+VsyHgGVkauilcyy0QEpiYsRjMW",
-	"S6GcAlJJxsZpMpkW9AIxufLh3Phi0bc+1WPC8pM9diH43dmH89Nh+YxTJMlALSgpM8jCL0S66rGLHEIV",
-	"hqUEZer/eUa1pkUt1VVTC4dl5LSmdyXN7U4gyrObbtlzQoqGVJS2jDwq3QAI7QN1qLAylg1beqLYhC8m",
-	"pgJlZbDGRdFSDMskb0GsjqtKVYqL1BcxCANcZPObgaIIA7MY+k8kcVCvNhaEgZOP6tPHzrUwd8FJnt/K",
-	"anQOZkR9J7V4WPVtRVlsaHLElCWDzEhglCjHYjkiRPZQU4+VZSLWXllQL54yG1VhmqOko44X48w7lVPL",
-	"4TMDYoWoyDBS7KlzB5oK11SGrtrNq4v3v7y/Ov3uLGTnZ+fvLv9uPn375uoH/JvJnJ3+19nl6Xdnv1ye",
-	"XV28e3t19sv1m/OzLqx1RnUEW9IicSnIggr4Ig4SDUHZUECrhQcFttNNCZ7LWG3seg1N21teZEk9cWZz",
-	"TT9nIagFGmJJp5vWHa8uRSSSeT3g3ZZnpKdYrh+7F55Kdc0qho13bjZNgdrwDdOWNL6CSgxyW9ftKUv5",
-	"CNgivq4PcWncRv0SAsThZHPUDFGrtWa05gmGB88+zXOsWFVV87aoOnCHFRQrRRyfbRQRdAucSGGI/kYz",
-	"3LeygH/PIA8+CINvpVBvZQGfm8sQBp/29Pt79zzPTMWKHzW5oBX4yzQJH2y78Kna+OcwgK1epcUme+Ia",
-	"J//2tVY1NR3qrFdWH5aTDQsPs1+z1JunXXNbQ3tGM7PbDgECtPBNoRh0pyeqZCq1CfrE57eySPw1guGe",
-	"n88FQalXtVOMuIx5wVEOfpXKRXx2T2G/DX9aay02fXvW0QZ625YHruCxJ4BcSk5nNGp16sB4htZZoJFY",
-	"PyRYfrY1//uNk+293vzu0dHmghdtN/+Y6hKi3IfmA5w6GSAphDtFoS6NT6yPX2QUWWjKHELseStmtcey",
-	"slGNThBsEmrpfZB3IgPB8SoV8+KkzGihUgt6iFRuGnLKrtItbAf3wrhnDYNLsrGE0LE8q15p65gZLucb",
-	"fBU/fDANOFZ2f6i8ORtdg/Tq3EhvomrWGr1X1jCyE71pPbg/0K6tjVFTf4hmgd9FLksRnuIADPAzj1c9",
-	"XKGhkfggWIdnK0jN67EPADjzGlweQ6PUTKUJJUR1jyA+RYnO0StXdWgfsOOBEp8IVerFybmyuNuISJgB",
-	"2LBJgTAJRA6yaY8BfkU5TBvaLccodVX8fcYpifVV9UYcQuwFgKJDKhUwClV3aAIsp8y10grHaMSjOwNF",
-	"nZHHEAftlDSj4KlLJAwOrs6RQqo4AsFimO0QEroG44Tc4SpSsMBBGMDSBWHgrpL+2tBe/10SBpUmnLDW",
-	"tnBEWx0W0zF+Mt2bs1MZBD3iDIW+qQwIv3OHhd/YwdFWH9PF85qOWjNZgEd3Q/ZHIT4Vn7GaaxbJmRbr",
-	"KZAOLDbwWMjOIewKzPN6tS5ldCeK3iuI3+B3YENlp6nIixnP+ETkFNtRBlA9qfwMeUkKIS6VDdwjCTdX",
-	"bMeYiQ53q+2eXrwZlvsZDgUmibGdi3dX12yfz5P9+4N9vUcKtetEImVAJcUmkqJAFiCwlvewGrJBrw+1",
-	"cRZRgQk9qIDCrQ0uJSS1u7GAPkEYuIOsfTy9eKM3UtnRFhvIrKLpxv2u1mXbT9i9+2tlKLXt8gHXYku1",
-	"4F0mnOpDKaZC8Yx9f319wWBhbMYIroPWFFbs4NMnu4gn7LD/PGSHB0f6Py9CdvTpE4U+GleYlufSFNRL",
-	"J+KAWOpvC55TzjzP2FQu8hDLhus24A+QBspwSrLNO2DSJ8DGXe9bCKa5OMmhioNmZsIiVuJEsL3DQR+G",
-	"Vil2VToUr0SUi4K4qCdOJF4HIPxuTDvYheZygDkJNN4Wla6zSmWLk/vUiC421KpWsQ6TdwFxF/RzkS/E",
-	"5zAQ9/55meJQtGXcKen5jBZFXSjqHPhQEzvt8J9tP/qxZZ+bOqwxXMdk3TrviKcpIt4gkUKWyokyO1Sz",
-	"qxObm83NLjLho4T0VNON2mttY6Tszc7HPfrrK/PV7t+8gbNzkZ+DBFwBcj1or1bkyMn6gif52fh1Q8zK",
-	"JPxZg3dc4loBsgHgupbJnL5jvano1sbI12SiJdYfxKqlOk5iMpNxDSBAO5lorY4rLaVlMc9j9sFckhQN",
-	"tkO32F6i7w36uzCFMcuvdFNcXy+of94PQvb9+emrvavvTw+Ojnf17aZE9AtsgoNDfUUeH7Ic7LwQKgAG",
-	"8RFX4viwx14D67sTq9IiPxFqyEaymBpocDZKeXbHRqJYCs3/0COGFb0xIKIWQvP8RWUbPX1e2Uc4vDL0",
-	"+uv9m6+/+WqH+b9v2VqLPG2rcwbDs3c1AD1HU4OaQGEGPE3lUphK/MyYKJ6ARKH4iu1kzoHcy0QBvtnd",
-	"EzYtijlc5dSCzFKoq28ecSI4AIzKV9P+oH9YLWpfJRBkxvxtuL//8R/7f/vX//Hzz+rm652P+3+7+fiP",
-	"f9Uf/DTxu500nexub1NqzDzVlpf2tdTyzcw9tsvSiKFMeQPHiEE+PKuDoWyut59Lb9Vb8ZkNfSeuZeJ6",
-	"Kw9ifJ6+S02LIIj+/fT8R0qeKMHtGonVcpk5xh2roONtaH9QNewsI9tisLVhI0a8ouK1heCzvWjKC1qC",
-	"Mt0J3u0p/XgvkrN9csur/ev+/sv+/ieqyeuWeg/SlM+gbq25CevqyI3D0FzZzI6HL2KwQ7usK8ADd/7t",
-	"2er89/8cvP01Onz34XXy94PL9KdfTz+d/3ref3v996fvvk2nf5+9vfvpw9+/acwG2u0RdWA+tEy+5KmS",
-	"cn90v4XrYmXlOn6+IQ/J9ujb+U55+A3eqfWh2CZW+YRB6H0F1L4gLmC9GhBh4qYLNW13NmtjrUWzGd9X",
-	"n1+ztnKbAztbpCmicFS8ca4pMBWP1BQhKIq3Ld74the8wdivKNJsagwMykKedguASDdajjfTOes6ky1R",
-	"xBqhGbW504QR1ATEDcjoOkHIDmMrgZ8v3l97LaOLJO4Y8/HOqSTokUZHAuIPkbu75htgwaY8AJlS6/oF",
-	"VPyD1mOwygCd9AQySSaxS6EKmSNvN+GMTv36oa3WYAoNmtQ/sBrG1cru88ItsdNjPwgxH2KRWb6CugG/",
-	"i1xWnOjYfRAG+tmOyrehWPmy+QYb+RwGFirKp7JxT8ARRywFm3EwlamHg7SHM/0oeGyv5Y5BTQ255f9j",
-	"UU6+3XyB+EStgUubIbGSe+FFzyFbbmnsxZ0F0Ez+jAxg09vEF61xg1CmBZkxCSs2yZh7ZW2Biku5XBvh",
-	"i2T8XontWCHlHW18EOawDW0IVXoLYABkauasX4gsxjNt6u2C3RYRjN7Kwvx5XQEzIuPqTfdgMMwKg33k",
-	"DPrGv1m/EAKvzVb0+LcWAX9t2C1esniRBHV7Ppr8heB8FzKmAIqX3JuZ8NqR+mpA5jZM+C6TSwy5n2Qy",
-	"J89CuZiRfhyDKcyh27Pf7X06+HR4V1quPv7hHsxoviAcp8PBQe/IFFum7waD3sHnNnDeuYxRCvNi/u49",
-	"iw9HLyLq3SPOO4OukwSCRMBphWb6pPDlj20wGm4H5RjJ2Uxmv5SrVdUUjijivMV09+Dt4A/XMQ6kYPji",
-	"hW4YHSt65Sgp4FmZrmgWs2dWcsj2BtYThVYGciz29fVXxtL7FqXsuXk5iZkL7lLwu021AY82R//bufnC",
-	"DJKyS8VX1k7nTKzHrpDfkkkPzPF4/VPcPUWKbZGyBgPSs/XsgLWLbmnXsu7XiPzc5KhJ9hriS9dE+UPd",
-	"K5ZhpXtI60FPK2XjJFmULjaWon3eLSOjBX1xY5yzHpY3ig+j4BW4KkzBM05Vc0ZissisS4Qy/f6EaXkx",
-	"Bi3hW1ZMiyUtGLvgeV8A1gDwKQQDCCkBjyIn+ERuihbtED0BcYftKbxYrFeLuAzs+n4xEbVBTwSpRUco",
-	"cSVAi1oDVeB6Hwl/xc1B98bylrFkHbjweYlJqBpLRy3ZKYUuRQ21vAuai/tELE2Q8naRfWouoo3lLOpF",
-	"WPQ7jdhI/aV/eHLkXSDEppTLrI5U6vPjlWXdt8CpLWX+GY8FW4li2KhmC9AxzeLxpsAdBJarMkzd1maB",
-	"sHKD31EixiaFKaymu3wAGuMUMqlaZllLCIGAjjK1ASsgAPRf5V6o0tKrjBy3be3ak4f9F8cdhXl8fX1w",
-	"oy9peipVC57M91IVDOnTKe9+Tpg5m1X1uciTNYB6ZnHVIoqEUhZpXO+jgZ+Jr/WUzQky50uhZvT5rGhp",
-	"319fXwQh/HPVkgpenUG1lGTYGuoHbscc09ZNLfmJ1Cy1QjrG5zwvHkCRohJu5afN+gYowN9SoijmWh2N",
-	"5pu1zwJj0ueI6VIbim8DX1pIjRrgE9XaaPNMx0lsrExgqqkEUmH1D1Ol43uZUgiSP4ckyeaLtqrIeJOU",
-	"mheUzbe2ojWsoWvCh0kc6Rgm6eE4XvNRt7QChzFt7PvhnMkHNO3YlzYbidbDSsLyW/DYRMEada1WtEhb",
-	"8HlgoVGvgGJLJ1AJYfj29PzMVKWWY4goTLKJ/qlh8Dp4vumwQO+h2eoVZERDH/+RAf0DSo+1yp4NCzhX",
-	"pnJXZsDwixNz9aKMY+uJ6Rm+LvHMbXAyKpSNSj+mfPUw2FdTOd+3uj6iEtk48cD9oUtFoBJNyvfA0KnA",
-	"WusYMrVSPqe40hqMNsRpYAhV6ZwF/P0Ttk8sHKHOSMBB8F/yQU+pChS8hlJXiIEhiaISsKMVRM/zZHYh",
-	"0yRabShehBWFkpkJj/QU7bEk7iBsVEPzN17tWxrrpiKNX67aAH0b2w4jT0IqX4xQf0qU9QOeOMTE6n8m",
-	"xIrM9RVCUoEqtSkf4TFNjmsMiU6nvoOqxS+1DrIQfWr6sbWhb+vKUaznrT6bmUmM852Cbkb7B9Qq8jgX",
-	"nR0fEmPynkl97iCEyN0H+pwpjBcnMf2EXcpFIV7JbJwmUWGaNKUdM9GoVER9cGM8NOJD5SyGQaXZbvZ3",
-	"r6HZ2SxuzX9LoU5MH4xOTWEpz2W+tSETrMpnAKi1AXvVQRqpW/wUm6cQ24KmgREvommPXdushESx/nrb",
-	"zOGLF5tNgGYPbak/GSgTasBLWEBzrFtX0XYIkTGJKlgEbK1cQbVfQSdeKLjefuWZr+Kaactj87pdzGNe",
-	"iGb7tyG7Rbedp29KO9fPTIRvcCb/Xj/R1kP5EFx1t5vmeRvW8IMeWkDHw7GQfl7hjlMklT5W4Jx3DE6m",
-	"0phb7ieTkO8ByewYZ9fwDHi5Wm3jwIhCu3bejSMXvmAFLdxbXACEmYDiBtWKSPUt4sAxrAUj9IM4rCmh",
-	"9JqivcvgxCaKbFgT8+YyViH7bSEWiEaXJrOkAJCoapkcEySALJZSehKFQUrgkFL1rkA0slLbllBxmuCn",
-	"5ELfWJTpS2SmzemMTkhgi+up0cUoldGd2Oi8fEmP6TfKguHt9hTFnMdKOJOnfTDR+jKwbByEsd4p9QAz",
-	"Q60q+eYyvs7TPwjCiSKbXw3GqH0kfT9sqCvAdrj4wCXZrW7XB4AMeM1TreadQpgRShZtRlJSI8wylPkV",
-	"mMwDHAkElmWiAH2bIpZMzR2siusURILMtSVHAO7QA7eCwVjg1xpadO5UoJI3oQO2peVUUEmk7jKFLTDn",
-	"cZ2LT3NEYu+G3GQyC51UQBvCg/QE3HBNElHzL7YbTqbc5yA5PmSjBOvRWJxfWCjw1uBK3075vbgdUgZE",
-	"vnK97wQPQplgkIkDbxuHpCqZqoFX0R8ocNgpaTcrkacRGh7yxZwANLbjo2IIeyGkRGE5ZsRkdksrei1e",
-	"oMquCVbMycDo773ge+ObPwbHn71R8VaneSxtpaJMdDy8+DxKWoWMZFqxvULo8P6gNwjCNbW8qIp2eVTN",
-	"W64q4LQ0PYg6huV9f319od/4/uAVxODlAqImT9GxWRmqL/j3VIsN7hvlEPXjLb47jPE+bUPGuoYod3jm",
-	"iQKNE5jMXOZFqAWlMaQz8ehOf7A4KbWNw5d8VbvqDh2Xdw3QqsPN5T5XznK0Yr69/oA76sG1wvVU5qX4",
-	"sGm9nMe7LNYio+hC47vvzGXf197cfLx8AsADfAKwJT6UBWnWDfKD++yXq8fIccqINq/U0DJR9yZrleFb",
-	"D82pzZUk6bkJ6HhCIKkQnwWIUXSPaE2pURo5ydBIwWLpxVHfQmB9dD68kZV+EU90CW34Y+W7rryyC+vr",
-	"wJ/WHe8NtSebe7N1Z6n3oHzXjQtOspKpN2TUvyqaWsW03smq7lMZnvbbRO1+NzO8Iw1+dIKYg0G/9/x5",
-	"r98bPBse9fsDCqbsEutXqcuKVDcFTT/+Qc7mYH8qeFpMfzf+ROikdNUaD23d31nyL3Bcfr6xZU1ped3q",
-	"pBDIoR+h8/TxpjWU0Z4P9wTU9yt2Ud+SDkXoJ7cQlSEe3VbBqWZlQW2XYsOem4PoBafMUuzGFCQAXox6",
-	"SzA86Pf1VP1XwuCgX2fz6DnVr2guj7kZFPlCkGpIsHuTQBLcPf30ojd47vNguHv+jy0Ufp9CYXWfluIJ",
-	"Vf2osAgQc61WQISc0ZPAK8ZnBBg7K8Vmi/AfImp3UkyZoUIIcTCmIBKYPEpBqcfOZvNiNbRBuRlbCYTK",
-	"RB+lH+/3hE2kViHJEmMNbRBICc302Dssg5k6DpLMQu+IcRHiN46FjFQQjlVFTEEY/TzV8rc436b+MGXJ",
-	"OHgnKkkhc0Pm7IBh2eKlU1nW+fm4z9QJy7CKKoBodrbtVABfO5RKd7C2GzBNhMRQSKu6gWUa30BqxMl4",
-	"rJfKFL+aCkzLxBBRzK2AGFLYGbfu7r3F8sWZkxXuvG3KhVKiD+Ey9Rhk25TrDiBAPIWCDwr1QNIPZ63l",
-	"+2qBs4PBJruIE5g6OPChdJsz3ThD+ULgGjdnDiowWCZCU/K6zJZalgneLcVBTOKQzxyeWTz8YZk9BCUx",
-	"qJi4g4YGmPJVq2WphGcxJJdDNLxWz3FEJgzNRbiH86d70NSHGkyFE0FsB9upirlliR25m6N3kD2svkLG",
-	"Qt9RMzbn58q85jTh5Pita+mq9jgV4WoJvoafTGxMQgq1FpKHDnxNaBaGUE4qvNkQFpfyFhpUtwYvBP1I",
-	"FkyYU+a9IlEanmjYpAGqBRg9V2RPQugrHK0x2VItM9B09R6p5lHs6PGDR0Rvec3Pd0PjWkg8VrVm0NnT",
-	"jaD2MFcfAyskWBdndtCqmeOuaREn90nslPR+/fa/9gZQkmrKdsiytUt8Kcnd/PWZjBeppFAGMJFV7EUr",
-	"k1q8YY6HzhwPfHO8b8ss/S65FyXWlmK3cDXebl0ZxHTgcLOwKmuU59InpV/xe3PAPJYiiu5hit8La2Sj",
-	"vFA3BMyV7UHUskLVC4w6NyVRy++fHR4eVSsP4zfQ1emEJ5kqzm0Nh+eHz1/0qz++y4RtHgYWDIOD/sHx",
-	"Xn+w1x9c9/tD+P9PHlGsOsRWM6ypg4h4uUss4TaXcUeDa2PO6yAGAd/QkDQsDeIECEIyUin6dBzDl1d2",
-	"7ope6Fu2RqFVKEiILhig7Ix/siV70OfG0yUZjfVAnCRVTDFeSYTOKx4wLNgwG4ekWSGE93cdybCCqrx0",
-	"wPK7jA83rheN0RYCxzgCJz932vCmPgCqEbtubtOwdj5qRYnrFPUvvZfVIDM5jfw4A6dxXBIfWVb5Webm",
-	"K703d1DCxqC0WZKZPbTrWq7fvH11eXZ6dfbLm7dX16dvX51dBWHw7VmnL3+5fvfLT2eX77zRsjSPl2LK",
-	"75OtsZn1qRtzVZjg/olkCyxJFUMcHYWR6AXFTP/vZZ78LrOCpxcyLv2vT7R6hiNoWtLgkW/lcrO4g3O5",
-	"IG8CvPd+vtVbn9uX+pwykGsLHRXJ/XqcAS1K6aHEPfYOt+eQXE9lhTGFeRiacqZ4fwh4ZDV0SxJlC7mI",
-	"pvoR8SkS88IAD1OgAlNFkqbgLAaNxWJ69tgFR4BLyv8QCdhDqdQEVHVShZzPBaHSarUUGKoNgUCgda2R",
-	"iZgd9Z8aUC13syJNgjCg6QZhgP12tC5qSts29IeyHf3JtFUuzQX5m7bI7pnLNIkSXxnat1ghgGdwQ0Kw",
-	"RIcS2P5O6skT7dLX4Pnm+lD1SP4LxIi/wDJXHYmraWVe1H+al93o8catgnYCqqflVORVhoM3q0zA1NdL",
-	"nIPNRbH8+Qg40Hpyyvqw9ecPAQtHzHmK+m2JkXX0f7Op2CjJYjVk5/xTG2cIa6VF0lQuFSDQnbDzJDth",
-	"3yYKamTDWbXqzITEfHLdWcB+/kkfDrAymxc77gdE5ccG6G9oBv8uG0P/2yhJk98RXinJYrlslceoDpLR",
-	"zssKhgR2rSRpRMbzvZijNjjjaSrIn6kvEYIXyScC1TfMQnaQG/tsMQ/ZcR+e1hrkkgO+GoAYj1YsiVNx",
-	"TeEYWNM8jbGOyvrd+fS4Q4Zp22VxSZkIWzALbkWJDrcVyR2tiI8YG2xTXJLM3jXqz0VwVIWYrwFzQZ6h",
-	"75A4FnEpCcUlOGN5Qgab2cdGlmnSuXz+wDQtwzUAqJ/KaHay99BClPlidW6zDvZz27oIlJ7jzCY0+2WN",
-	"cFrJZdtiJ8YLFz6LnGkNDM4rV9EwyW+Q+2erq7NRLvjdhlzu48PNCeqdStXoXT5L0jSJZC5UtXANsBOn",
-	"dk2SsfPkJVVlKEx5oLnI9Q498de1se0TzwIzsFuySVnbDWVYt7Q/ZJfv37598/a7Xy7P/vP92dX1FQzv",
-	"P9+fvT/71vlOEfsM2avTV9+flUOvXcQ//BeWcQrZdy4t6Kkee7nyxJlBfmJZ+WjIXr17++r95eXZ21d/",
-	"D6kqkltwcCnzOzSycWNuo5H+cnl6fVZ7hRNjrwTim8Hpq8pZG31n2ZUJwsBL/CAM6kQLwqBGsiAMHEoF",
-	"YfCd06UzP92YM3avYuSWaKluuLP/fH/64y/X7yifgS60wb+b5bClPczEv7s8O70+u/zl+vvTt0EY/Hh2",
-	"dWX+Nm21Z9BvUyhzmxKZlaJDdrLrUgCvtMqx/b0msri9QoOAuz9xKmboufpy75w76kUjxg0hYL/aD/+2",
-	"d/P1Dvu68d3uH4f+ADjHaOMz3qpC8NhCBLoWHrSTUDETUFa2E3b9fK5U/zuMpnz4TxoNabwdrkFQjjtI",
-	"I4r20F8qkfC8aN+BCGMAexDAoin4R45ZlMtsSIjSIcG7x3xljvlMZsU0NP84PyyFuCNfpDV+QGh8KcYX",
-	"Ik3ZDmdPD7SUy1chU3y1C5YC64YWnkzOv/BgFMlM/CQzLz4FRD/RbN+cvj2FcgUjrkTI1CKa6pvrbKGZ",
-	"wP5LkadamymFuvfXrzx+AXfYFs/5l6/3926+/retCmZifEuTf9VkrnueJrETs1OmplqgR8oxc05ZWDHx",
-	"6htQn5Ay6z+5B4RdzEIOplztKJGO3XO6y/75T1b+ULZW+0HGYhfBmq6aHj9PWjuVrjAhCC31O3vsTQEF",
-	"gCsYoBV3KpgiKXHZNOdEjc6MSYm8bfRCKrhWd50qnNNkQkUJDGJ2JrC4QRaX1dQNXHgql/QwhjErAn3E",
-	"1GWoATjWe0w46aSQlOsMDYQUTFLJPP48rFe9Vle4mvI8duC5PC4kPUR0PEIoBpU7xjrytiCFPeVc3WER",
-	"Cutkx7AArcF6S0CLuYymXfKv0JbeDsex1q+tVln0gFdrhw7H6pUTkI4GysObz45Eo4AW6dCVgFuwDlIj",
-	"DFOs8CPW33BW36gc6GD1wuQY1FTSZ7z2bMiSp9KwmhnTkNKmt9ZgtRtUK57RCpcVbb3k77zE6G53jv1G",
-	"T2pzIVIh5pdCzWWm6lGL5vJ9EwfDoD/YK0PaBi8qqfoD9n/+1/9m/SH7lWdCb2my4yQViAN9okzAWyW9",
-	"pumwdHvukGnYjlxK1dkxhzyGG3wLqNJ2FIoLhAI2E81qRc86QINuF5/uKaUpusNHQEy9g3Dleq/zPLlH",
-	"oNjSmXxw3X867B8O+0e942fPfwrK8LtgGOibY8983jsaP4v2+CiKBQRkUxjhoOmCLvvxSlllUTNjbomo",
-	"PEw3hNaRUzq83ryEmL8HgEUuy+j3dXX29WNlSYYNAvW2mHR2YuVw1izxtuf4eeUc9+EcD4ZsYN1EUPmk",
-	"cYrBVWVDX+lMf+B3BhCqsvTbZ0Fud/xFyueqe6rZRDpQZIss1jcDYI5NeObiRmcgI3TH6fnylLfONZkf",
-	"BUjn4SyMVr8NehCjY/WNSHGBNQdlSzrTn8UYabjrOeQ1VOz7tpJWuo1d3k3kaGEVWLRtzosprrxyYhvn",
-	"mBytt6asUeuECrLDA05laxOqvMigipgTOQ6yMUhoDEOjM/CLUBPLJFM99nOw/3NAkXOl6EkaaSsqhzJl",
-	"IdmOEsJF59g9Yfs/L/r9p5F9CT4KL6hOWIq8kJgWUgRx0mTSx2v0/J39f+7sO6rgf+/dlJ96+uNXu1/v",
-	"ejXXR0hlboF6gdsM1LwQy/hYeycV+1cC5kzBjVrOPyHlJgLtuPSp58UW5dHW2T96Gw0gD6uYrAQcntQP",
-	"UfBgYAO/gei6ciwsPoRrF2wDtXl0cvn1lmtweOdFWWMIEj9sNgH6OygdJHRc5JgqwLB9jKRFdh9iXMYA",
-	"6m0BqCHDVGGavLGkTItiXhdpj9adnI+DvRc3H/UM/+iHh5//WdIA/9hzSeA5Qp1NJcbwwZEytemUlpB/",
-	"IWsHlGbfeQKGqZuv/+0JGD3qv1UHrx/SzObgGP/LkqwAGwl+/TT6hjr7HPpHZkrM5jRKu7cwenwKi5MK",
-	"TT293ci0kUmwZExX8ymWpcLwwXJK3WekSX1TnwVShLK41M6Tvb0nZO/xZcw1ysU5FwLkfGBSo8Xh0JfO",
-	"gqJxkwwygHkjkoibbOTSNAfm4yG+8qMkhA9NDij9mhV79kun9AbYAjnefU0sEkp9L4sbX9BzkZR3SVuF",
-	"CzpGa/OeTYmW+o2akFUB19c9slRReSZ4ZuPF8e5Sc6j6CGL+ECqI7h/o3RClguesEJ8KtjM9iHbLeZu9",
-	"xOfzC8ok0w2Vx6aXyP3pQaQ33iSfR1U+kbnvhdSqOfkVYF16F5jAAdSYg6/2lmK0e4JgEjBcSnTfxoq+",
-	"lQm9lmDpEw0r+89IMrZADOwP75JhHZ6kaOzEMp9nJKYJJjChqqmgLCFcuvAHYTFEaaLbAyHfj4rtNxy7",
-	"KaDA/dulyCtIw2tCdllTffd0uFfmlQfc0TM+37sTK2Vjom7W3OQzPsfKVaqAqLqkgJzSNco6VPMByuqj",
-	"gyD2LQgd6/R23cy3pO5tlBjcZ9HCmWebFcsf6bGOkkUnZB/wibtuuC7Iow97/CUciCvM59ygxDVKUhWS",
-	"5Vgq6i+1T1Uq0nhPCm4Yf6ELRQfIPGUqcHtgMq2p1Bd1lyZjgTgvmARW+gG0zq3VEIo1Mzk35tlhaX0m",
-	"OHLOwDpsC3NaWJeN6SvthvgPU2lGgt4RvHCU1J/uyRlaTXUiN4cDLkSXtuB5mmgt77jPKOu0Ywab39J/",
-	"va7kzNKmfyFRRosE3KHZEIGJXIWywxja0qIwgbJqv6eVCnEMFTQdhO9BdSDR0lws8iG7Rerfkosps6GU",
-	"9j39AFL+FqlxW+ZFWEefhdJ15/bObgat2VcyJamkWInHQ0miWH4MnDuYOUnhDLVU5MKWdsyknTIYaQgG",
-	"CYqKGn9C93g013u1poK2J3VU2UvNRKw0DudGnExqYy0/8GtWD6mGFOqTBG/YbER9mGda+MiwpHpOWPjr",
-	"kBq6oCWMeZIucs2R+k75EE3GNgzgX8FUCM/nNq//aFApmDJwDNB9+/fLVQEdfb7papXX3KREPmh4jWwG",
-	"v5apf1sIyM85gMw0DPn3+QbaEs3acFXeXAyBnfKCuLE9E/XU/ZzC4TDjtwt/fRDQgHOFmQo8jRz0fjsM",
-	"gZ+b452hhkaVeFIWud/S81BLml7njzwlax0kwKJPXBFvstnSpvRiHRYbIQ0lZUNTVVleAgZvcFR29Jhe",
-	"5wsxrLpHPdVsIeKXathCbh7XYjpuSLbHBqGzc6p4bLBZQBKA+7THyEVbBS91C+dqLtycIzttBAtEUDjX",
-	"1Jc0hYrwntjgvG1eqDhEE4ChlyRHXjxsEVEwXBL2FIl2Xc7DWGot5FTLABU3BC3RcSNK97XMQeoAtwQB",
-	"VpD4A6S14ofmn4i9LzMg50jAXQf3mb7FECQB5JmMcphVKhFtD7JkRIzh3Xjl5UKYSvrKJp+WGjDua6KR",
-	"1vSsZJRgfAdlDsiMHfe3qb9/5K3aa9hkc+kSZSJUaNU0bQhjwtBGHxtAl2zDQZjbELO2giGnhuoyw0j4",
-	"ypHBWrhJBgddiwP6OFMJBOKlJ7heiaLUiURYg8vsy+PkG9EGnhIKKJSW+ACWPMSYjJtp0x4ub6JGHrkT",
-	"m6RvCiTZSRX3WxOhrInYHuOzVZr+tWyVR8vCSBCbV8iKaFqXSnvstMqGR0KfPVtDF0NKqEpSadNmlQWw",
-	"Aq3FhuEjeS9OiMtAagxI59ykOW+KiAmNOI+H2iKCmEL8JaQCgJjmDbxAMJQa3xHZVMdGtxqtEIanhFSo",
-	"yLCl9Y/CvhKXzW4j3YIEubVwmxdrghOwjLN+5ISqBOcKTXAet3/3hGTHtV+OwNn7JU+qCTlrJOirxWzG",
-	"81ULesdihmiz6HrzQDvrJcQThUen5sl3QZi+oAoOQG2UnPSLauH47DMtJrxyZF2qv5ZC/R9dir675Ro7",
-	"2FlSXogsWp37+EwyE0zaunu4YvbywVjj5trM9DXTrXTg/Kjf9ckXR52ffPGQmkIwahwR9oYt+danVJo6",
-	"rUfuAG3WkpIA1AMYtN38dP46FvivVLXssNhOHNHGpxvlDGhbub2WLTrzdHasQywXOc1H1Qa86HbJ/e/G",
-	"SMhKBXnr/RZMZEW+wujncaIlbDdyGl6qREb7tnUxlXEr7OVgXXzAx9O9n7yx4Y+ZhRcaLL6GaVZ/bdwS",
-	"1n1Qenj0if5tofkwuJlIVUtyFkut+EygzqW+A2V6D7gAJnYYRGt4/iu9bzMSpwHDRP+OF5OS7cED64i2",
-	"//Eff/vXr37+Wd189fGrmy7RAl9IPg9qoe/esCBFFlkA81kQoYaK4Q/ZQb/fnk5tDEIgMC+KuvHBgo4p",
-	"Kh9szpajemYAmVB3YZ4AzIFpHmrz62UxQeZkMtNjO+o/vdlsiPdmYaO/990PQUh/vs/4PU9SgNS8oZoa",
-	"pxORFaqVhOy9EvkePEQ1G0xuiwkl0Ou1B8ic+9Xgioir1gIg9SST2jn8l73/vtn5yPb+++Yr+Hv3T99W",
-	"nx8ttwNOd8iID8FZLem8Ma8D3q4lbmBL1S/LJsnH/wEQO32QeQJ24N5iXmJ2hGw+5UpoGRv+qNs0u8X4",
-	"JnEwDA5H4xcH46dHz56Nnh7G/Jg/jcSLgxdxX/TF4bOnx0EYyEWhdVEwPeFR1Fxb90tosRv6gUf123pY",
-	"PAWJV2QvV3UrZkBoQfTcOVg9w3XtPz92278ygX+2+RJDd69UWzzdPO8NPt8YaFvI3sXk3Tqirb6F9TW9",
-	"Idy5myc0aYHcK3IotmThJjFKmlhTF13artcGDG/Yce/o4c/lknrwNoGB5jGZ35JZ94ou2MsFLNFmgGp/",
-	"zXFvnLYvIrUZpt1SNXyTEKZ3UbmkJUktkXyiVZWgLiYLXi+Wj8Mmfc0TLyCHbQhp1tS3tthic9OEReGx",
-	"RxCill/xFP42B+dCxq+gIlUclKm9+u9XBlv6CuVmPX69Lb+TMsaK1VDmNV6ZH16uWiqxmrNZjqnOA/yH",
-	"1ttW7Rhvr44ggUJN1EZzdqzta702oanpzVV8ielhxNA9APHbs5GxIfdpS4Qiyk9PFDESjJKxITh1sL+N",
-	"XcFyt/WFXUykjH1Vyv9avrjB4/JgLinjtkhQyv2yAiuMsFN4Caijhjlss/rKHOPtXtuGgVJm1/raHP2H",
-	"81Tv8arVovDmC1JoF4SKmVx3VU1kMa522ix6t7PvZRq3Y7ORlygsyzph1VeOL1/kcpILpYYskjPU2KzT",
-	"bU6/2dg9xiFFW0G04L64F1mxh0o9Wj8H/afsjOfpin2f2JaSAkL4oI0TE8JgTnHPZn1rzefAAOSEJmkW",
-	"CzUWkADFdkxo5m6POarD0IVoozcvRZGv9k4xjOSCT8SQcYRdYnM+IT1UMzNl6hZBMaqwZarTYpbiFDWx",
-	"y/kQ2i/kwVQAnwWPpi46BtXzNtTWNyfNOwgDVw0Kg4tqisc6WCt3V1EP7ldOb+7XTs/u19VRVNqBESH8",
-	"the0eTuTC9aR8hhwycWCaKa5TUEn7D0bKGn9BQUlaitmKhNU1YYZ//RLJLNMRKQnkU98TlBnAehJlUds",
-	"aYZflLEBH/f7Dem40bLrFcNO6pVj4Wg775QxOrU7FewADBgCCKbgNkTfGWGY6tProhPWd/xJsx+AFZ+L",
-	"DEDe4a9OmX6bPGpzCxrXGetb7yd867OH2BU3bz9szz3TlxPUZdbzQTz/0A29nRKIiN4d5JABjHUC5y2W",
-	"Et2Q+IxmIYf110PyTiZFza0TLcDVjpwP6WsOP+BN3oscntkKEmrQDXqthZaVAji+bd0kJDex4tFUKuGE",
-	"uzcLR2ZUhJn5E2VcRpfLRRb/klMxGN9Icp7FcmZ/pOsNgA753S9iOeMgRYrfFiDXl4lOv0A9PERsSX/h",
-	"S577JfJmqeCWQrlBmcwBq2Fw+vS66Zd1q3MR9Qy4ngUOGgZ7R1sUzTWMix6oC1D9w+de2VSkbYKZk4YA",
-	"j0FoHeBPOJglaJqd85zPRIHZIVMIJaz17xZa8MAytSSkKzhwairzQmQCPMYHR8csmvKcR4XIG4lwx/1N",
-	"Xi6c8foCtrS251h4cGZMhc7qRvPFe7SEHQ4OekdhECfqjr7p688zMZP5ir4ZDHoHEEQKaccYMf70ee+w",
-	"sbiAPfben6V/DUA5JUTaE2XRyliSsYUSlAbV12QatNS2tKx3Q53LcoL1cZw7uHAWjg0R4EvvW0m5TePo",
-	"hrhVIXBzRC9DxxP4RLFlnhRaxGD3Ml3MhOo8iM3jmMwX5+7a+gdjfJE4nO8u3j/yEFo6JwhaZ2EeNJIN",
-	"/bs+3HWKUD2BaSnzO4UxUcvH2hazjWsBOFIyv4N6BaJgO0snYs3YpCHDa/cR1whqRHdSFVmSqSQW69Hb",
-	"H04guvkuua+eDeXGAX4hXkt/wUmu8kEve7FQtuU+HjvikfoLRqmFxmsJVrlreSeyziP9s4e2Rl5725q3",
-	"Y65s7tbAwvfZDs/Y5etXbDA4eMrUYhTLGU+y3Yqa0xbS/WdmDzfK2nrg05zZlGn4lQmlfCTS2mTKEPM/",
-	"DyuPRn8h43OAh1RrcLC0iLxQAvxnsFti41IEOFHgYFOZEhM3MAAgislYPIEC9CBKUTQu1KQg9la2WOq0",
-	"J4y7z7varlUtymjVfo/9dYkFs5JYDRmrq0zVUqZQxng+OlRhbErdtXCtNiRfE7plwUupgIqpqUUx2wry",
-	"a2eoB/KM9Z0QVUoUyUEANoWF17CNdtRf95a0VO2gQlfk3i8uRG3IvlUBenA8+yh+0K6uOzTH6GtLU6K6",
-	"OQoWDQSA9PQJxLBhKBJPMQmQwbY0sX4GoQXSoUcru5x6ZZM01edsKXOqNb+JzR/4FfJytZbr8eDthE0w",
-	"LSdgN67cKc5NnOxMzhyEY/c+cqDfy1vLecAIKaiIObH1X7Qd684k2iBhpQKy2bFr1LOLXI5SMfNdC4C/",
-	"wlPEKoCdw3b0jfDi8OjZbo/dRjIWJtcNVw5mCqZoPtOMqoimTGYn7FZo3V7dknUCDYoYEsILbDo0FmhF",
-	"TNXNh3e0cVd9BDjYIMlgn4PhpOBJWjcFDNnekS24iA0NbSxFu1kBh0wFdB/HCnGjpX5VcCyntc/nidp3",
-	"PI6TXC7mvfKL/fsBT+dTPti3a6r26QzvR2D4KR82JawXKhgeHhxo0auAa/q6hME2VDD0oj2xyLNhJmZC",
-	"JWo4x+0wNERtKtfeqjO6k7skAzMeNcE4JFXBxgiZQk3S2PTMZdYlpMCsqvfin/L5HI0aU70Rk5mzcQrJ",
-	"Ysn4CG7kolFZ/oWv7rVZ9QbGtnfLamJilq5x83SOTWhavhph5PUIhXLvbLI0+R2TLdarXBT5qpnB00zE",
-	"l6zIV8b5kmRm8yNolGPTJtuVqQ5bSV7eAmO/zAJtTvb76+sLhg8wvSNtZha5qiqlTF+8cLpyK3a7dRnw",
-	"tHTZ11ruYmOxRHDHsIIUTqxNRlQEW/gwpprQxjmPxJsWC+KHp68a7mdaX0i5HyMShWKpnFDBV8jsnvPG",
-	"8Xrqsx4W3iIGp+z95Rt9AwiYBiXvWdjsGk06mCn9hXOQ7HatQ2QvzesKgjeiRZ4Uqyuoz40pAoLnmB7p",
-	"PWnVF8yJo5fKG7BspU6CAlBY5NhRkIaMaz1fyUyrEDbfX9Pk9OINGRUJApQK1iamms4J3qQEJvPERnrS",
-	"DTrPJcZRl/3ahxmPUBozPmW+iBNYmFvi3Lc99tZmu6QodgiWJ5NpoSpN9QKnxjnN3dJ7CiXNLWmo7dNF",
-	"MZU51dlpyfYADCOu2O1LaJJdv/vh7O0tgq+hu0LJmcAsSOvZAaeg8eGInFU6ArE9NFgqhhDzXH6yyOaO",
-	"4upSXwqshQFVek12LyXwAYPWo8YuA5PnEbzFue5VJ1ty4XlCWGxtRNliD3qb+PwZePxYegIxl1lZPEex",
-	"nYbXJxdKLvJIqN3Qbj6Dmm1qdmiuID7NU55kqlbvrfdz9nNmLhFFQJUgn1BGl1TWV4GCh+3RmIz9S4EO",
-	"+6Gm/88ZxUygAZNjSUNYo3qpZdyVeAzQbV8Z1/3A1uolFZrNU6578OGNO8hKcyHnqYDoIM05ldAq5crZ",
-	"mFQWT1MDL3xAlsSyd0QCUwMfWt0HaJbfWcTzPNGMF8c8ZLeVpR2yyqFA7CV9Jn7O2g+FFm7wVOhzwHYe",
-	"cAh2w5+zW+++ro3IcCLEa7y2gBDFUgKrV0CSPXZaMq/hY/AsKN6cjBNhSwwkSi1E/kT9nDF2J1YIEY8o",
-	"7+gE5Y3VZZFMUxEVMmc7cOJNzZvqMHaR+1pLzlzqhdZzMvx8CPaUgqC3yEjjpy4skglzsNXSEgOPQytT",
-	"vmAA+PS0QMxna+T+IbttSPe3VDFfMbUY2dPObm3NituQ3RpcfXhYd3WLWZy3PfZjoijIB4EBSzufmlK0",
-	"fqlkOCYqTjD7K31a8GBAsinUZ9FMmrDNJOZr6+OSFD32wZ5nHBK75YtiKrKC7PK3Woi+lXMMQ7nVi6hf",
-	"LceHq5ConzOsn6qvgdLnnwvK2s9WJ6hkYAiSeYv9uognIqY0FRJAfwYvdxIJAi0mvn8659H0/8fetS63",
-	"jSPrV8GqTtUktdTFl2QSufJDvmU8SWzHdpLdjFJHkAhLHFOAQlBWnMRV+zT7YPskp9DdAEGJlGWPL8ke",
-	"bdXWOLZEgiC60ej++vtEdbXWqASVcRLTLqib9fpkMqlx+HNNJf06fVfXX+9t7ewf78B3stjR7iCsDPnt",
-	"5Kor9mBHuj6Sj6JKs7JWa9TWKl6Pz81OiN/cz5cFp8Tmt0pfzEVr2nikcOX/ohmo2u1JAGfpJutAr30n",
-	"yOBi1MFB75N1LL9EB3FtbelBNCxcQYqNDEJGp/5UKezgzKhg4YLrK42sgxf6urqiP5aMSzGBJQqrrzPh",
-	"aW/Q8fEghPxoYrfYObAOQsgcsG9t2OjblSb7z7/+HbA2hZ70i8uAZVTNUYoYH4tAM1+Epdra3t7ZDtib",
-	"g+293T3z0/bO650T88PmwcGrN62jV8YH7RwdHRzB+Kl0AHuTN9tWyiFKNwgJ2CHwDR3QOsY5tyVUJcm3",
-	"erlkAWcyeHrcZeHNBBnuFioqtBihS26odAqQAJ6g20T5OwQ1tSUoW1A0seGLM7P11ecFGL4j2F+zaefa",
-	"TRnuGn0hjfsQIcEojbvvGA81HdcYr2bO2J3//Ovf5qVazvFsw3JAS/NfIUOzMk9VMiSSB7x+ta8g6oDF",
-	"sQsBKU1FsXePRapZqABsZL0gkFhybRahBQ5mDhKtggIWJ19lWdALnwzsnPAelvwn33sTX9ACsXTOUISh",
-	"tBocwLPR/8JQGVQlTF/IlH/Jl2pSwYcvziPSsofwFyAnWfQL1z6ma9gTAl+E9vsyWGDoVjpjkaE32VCk",
-	"POQpryEzau6f4NgCEpxSoQgoDVAD/rcaa1GSpqgmgxyoIS3ISDeZGI7Si/xc5e72wlU5SuYNbnZL82Yt",
-	"0UqRQh5pw7OkX3Q2F9apIpubzVJL8QWKYTr3TABGKHzrxnXnRj1LX+HSKFdrCRSCbWYGbNlPeV94yfCi",
-	"4dmvlM1rYQ6vYD2egpvXacAGjhSAyPY2bFMELEysdaBrsRpGTpKrxlradxgDWEZlY7cxmqUwKXmEp4ss",
-	"jN/UhE1dzxHHLnj/N+YBc4OwKMCdLxxaFvdVehCHIjkZcFlIrzazXC1NHUJBoLiDpHi4jdvDWKRLBzmZ",
-	"GdU0udMsYeockQPc88z25tEImx0S23TxU3o6WRNH5nTxaMDjU8Yl6KohAQn8+Lhs7PkteUEjWiDxWTDR",
-	"9GBmxQKbFIQuSGJkQg8bXLjOYRHHTCqvMsrddl/yMHCA+WDusqnU2ZAnZ/ovvhY7aJ882HWNY4SZYMZo",
-	"6mkoiAJdLtal0WRVyCEKwbOi9f3CX8Nlj6qFDPdklEY83oE7X+9BP2XlcgimVxsN4ttNrZRDBj+q/6kx",
-	"N5Qj/YsyOrxFYvusovDHp6BijuOVZmU6njAxBhb8wNuaG017oGZl/deVFcyluuedSwhcdA/IUs26edru",
-	"p9xprBWwzU/NSGB5HJA9yUXjNXMeWscJLRqYm/h65oaPsEiJ31y58TfXbvrNlRuPdvX5Db/55Majdav7",
-	"Bt/2UvAQrtq0+R+fjPEXJ0Xhb8ZktGUKgmC4ELlOWWq/fJ3yPvTOzJ5iP13OhM9FD5R9pO7BKaDbWhcx",
-	"f9770QA7XqenImNa2VThRfnbsh+JxKyx+hhBclQrCziqm3mG+V6B4m1AQKTIk/bz2Xnj+Y3tfHXpIa7j",
-	"IdAmGGcFZjHPI1wGd5Eww79ekmajSK+kdEeQBSohJVRRMDEopGJDliqPXQcoaDTrCuwZMwZizrVKbsOt",
-	"IBNUe4iUBd6/0C/dWuxzbiIbCmeObf3X0bEfj3s9oXVl4Wglmxe6WIFP2kPKKGDKeTBHsr50B9dxB2QK",
-	"13YHQXGe+/5t6aVIb8eQ7mJvXtrBz2IHkFW/gRXcOEwOFvowhtOQxylA0Px+fLDPhiLpQwm/N0AA6a9r",
-	"z54+3mCcUrVaAFZPjtHMSKrnQfa9QzPIq8PxEkOFB63Cg/69YPczeztwC1p0aHNltbH4cfyNuToMEE06",
-	"g1OlyVhc/jAuxaXXsUPtJwz11+//kLDyZHm8uKfjBSSqAfRjy1KQeLi+Yx0XhBeu3DGdr7eAc6SSwNT4",
-	"zPE4ETzccEXmXM9EBIQpeXKD9cZzUgckdQHs2U2FfBDneSQg8X9P2Yyle/uJ3NvSSV032MMa2o2SIIRQ",
-	"rDS/mX95XWvFWc8WCEBGMhXJOSfqJCLyMS6gp4ZDLsMae49dYeAsHd+YVLnmdGDlt1LDqAuQqNFIhE6m",
-	"xoqcaWE+YNuqYp6KhJxW6vOZRX43lrneqUoywJ+edULH4+4wSr2G0UWDt+v5jNnG1HuOyei2TmCr2GXR",
-	"y0e0HLyUxT3WJnc83Yu6qnfSg/mhhN5CjmpXJd0oDIVc2ORPlHrD5cXChu4zZl3HxHfhY2DWzjhbTEeh",
-	"6HHEY2RdnpbDaKRC30oRmUW2iYBhMs3zlTrHLFepcX4YKFIrJ2gpgLEQsYpCcSh94rQYqbcfYdMl0GAE",
-	"iAcWKOshXi2h+sbspo+oNGx2QtSrsWSuz1BhBIMSEskBxK9wHUJk2FPiW8aa51nykTiPxKSFE3Q3VowX",
-	"xxvdtwHjvZE7osh8HY8noeHNbIeK6IPoTw7vCjq8SoVL6/7L1j0977Df4UTjKyi1bWPOU/JwpSlIakVA",
-	"gGwc6bRj9toi3DdxGLgaxYZDSSuJwu4OVgFN2harXQhDbPnjWwSBmFOFsk12Oen7IoyFX8S91n7qpZ9K",
-	"cIVZoSU/nrKh5Ig2rj0WHMYVabDXOexkybhzE/mXQZHYDpLNxS/6cTFOMltKCJQUAdBf5SGP8IcXKIgQ",
-	"mD//7cUhH2ugnbx90OMVs7llQX8LfPaQ98Vx9BWTkHfnqbNvzoPA+G84QFoO3K+zXgs4rMNi/eHd9CK4",
-	"lpdKip/Cp2MzV45Fy5INkFGMFLTyksyseU+AkrftNZ7Pj6QG2q5Cn5+rJWeV48W2gb5YfBcoLDN5C7Vy",
-	"P/awgC38BGt9kYzIvkp31ViGP8V6P5C5V+AifUtgZRb+tr8xzi7u+ygcLWZA9UGkU4Uyc4WG9EqMUvuE",
-	"qMBtzMVsOBAinPI4RoEdreIxdj8+sUcTd1RBqTMd2B9IwDDkFwHggPEXaw3zGzpdgYdIJ4qpcRpH5zMS",
-	"hbZjD8e0gThpkiTUfOIrOHYF04o96qgutt90HlvZQ/BcswKdPBGsO9YXWZ8OJodVHAqdYmM6T9kESKy6",
-	"gp2ZOfLaIehIdmf+5zd6Z4vEmNioLvsunsve1IYnqMTjeKpTA9/UHAA8XmThwI8GfZR98/K+Ags7XyX+",
-	"lEzAgw4RrhoSZwjyniaKRG1l0sR1vZM8XTrkBzpUdkWP/K/K+2fiFwUj/qE9dU8kaXQKr3ZOzurgdMoT",
-	"UgaJY9o7vUBWCMxGUR4I+vR0kHndrLkaW0QpyeGxn/wCXU+aX2BumeTghXZEBTZ7NVJhkHkv++djag+3",
-	"eS/4eGj7Q9yXqXs8IFKV6PRUNOt1SuTX91tvdo4PW1s79dbW1sG7/ZP64cF2jbX0GbVeIsfZRBnHloQu",
-	"RYhERYmAN3+z9Nie1mOxlb2Qa6fIPGSCJfZuVqrmf5s7L/f22dbO0cne7t5W62SHHe28fbdzfAJ/bcs3",
-	"ey9/ffNyb6v1tjVpbW9+fLP55uXmxeeXx2/Wn7f6Oy+3tujnyc5vrcZea3P37bC1Kj6ffh1++Pzn4Ye2",
-	"3NXjf3wMd99v8rNW9KS32pcNPdn9tTUcDk/FSuOc7699PP768ej480V3EG0n70bn714NJqq++ry3vf2P",
-	"r23522brw+6b1X5ru/Vqs9//PDj78+Dw7dvtVn//99b25stWtNPSrbPXg/Hh851Jdxwdx/sHw/V/jpP3",
-	"X8+Px0/acv0iXRWNP88/vlr/+KX/bmvv7darl6q+/1wf7tTHX9Kv56dr76LX/XrrbePJweuT+ODo8/5g",
-	"/HI3+vPD+8mLF20J07Gzvz1nqhbHL3qv0jnd28pI+hBMa4SlL9u95L3N/vbWVutY9FuTvc1Wf+/tify9",
-	"8c/VL1th4/3g41p8XKvVimfBPn1Q8VzGInf8crK11fowdnc8Wj170msM3ncbvyfHa6P9K++48HyD/YS+",
-	"AZXsvd4TLNOrt1A88ebTUYPkKg0jlUBXVmmWlXoNSw8EB6cF3SVcOl6OvKf9xZJUgLK6CiBydgIVUA3F",
-	"vnZgvgCmSOhc6vBxGJmI2V60z1KlbBPeGSC704EYwkMiHLzQ09tv6EE0wi94+qyx6m+4uueiSWM7QTdP",
-	"HrMTn/LHzg9pxwNYT2UXbTr+Dy0EXJC06M2/YQ50STp6i17kIqcEeiYIn6i3/EfIR9thcWg0tW2KkabK",
-	"dmkXYiSnRrOYpvsVPeO5A9Lqwl3fviBOact3kerJXZ6OcHHMy7jauaf1a4K47PSt0yiO2UDFocZsORzX",
-	"nzQaj5de/C97cUx/pEKn+Zeg1VBAfmPIQ2EMAlFtSN6SDhI17g+mDgcBEAiDZneiS084hQeNWSdP4BKL",
-	"mrN35PIiIzCB3tMBSFlbfj4giYbyOmxIyKWg7FEbGBa8o3ekgaZbMh5DOR9+IUakfZWBWGYOQFYnqxA6",
-	"pxLPHd5FsRuvTrKR940gpnvPA6ug4raZyKWB/mUD3fKtcoJ0kNYWVDoAykB4mfPiLEcuVhppWRooE/ls",
-	"WCooYw8rjUamzzebd7zzCCjjRbvdAvq2m5JFYhY3CjPKH66UnhvdQ9TV544p29SdZ86nf/dCoI4t5OZI",
-	"oj5K25eSrviyFK3qR179+unv/1NZlN1oaphChiJkWmEmyusFhZ5naAENGGeTSA/gV7BbAB9XlAbGQk5B",
-	"kNlqgyUCPmVh3cBjPYfnBZUZZpldYMFBEX+Aal14l0pQGUvaIRciepl64v/GSHelcbXA3+3gQLJ5vAUQ",
-	"SJRqFoUl0I/MQvMwEDKOgOHSCRitk7x14R9f0MKk7/ztxRyjuydUyF0eOax3n3foKPJQVx47zPra8At0",
-	"fUWywbh9msjHxJKPl8iQBzvIeJaZRR+J4BrwPFceUihmQjaj0oCplSviyjC7KzJdT4s119im6EeEV4mn",
-	"EHzEuYlavLgS8VsbyDVLzEqZKg6QZWp+4YQ1pJhQXgvpMAG/z5B2D0bHU+4OPSCAG0lIC/1+fLDfbMu2",
-	"/E7f/I6f/Q6sZGbX+t6W36vVqvu/+WjHM80O+868h6G2rO8zZUzzUIpJNcECurCiPlA6h3KKQz8j5zXv",
-	"iZDh7aiVdOpWr8QF+86kKhNPndrDzeERqLTwmvaFmYtafwHDjjSMC9HVYdbbwPvKDUeL1Hyv8+3S/Ic0",
-	"9IaCXlHnNddpFVipqnvbHU+0xB44aShNfJNcigm+p77yurXcMjC3tUzW3vuVLIIuMydVzHtnWacX+Cvz",
-	"qiM5MyCSO7ejhq0dmNa5bEv/paUeJRw75doVqV2CwHg7Ek8g04pQIKfGWs4oINCg8woAteyH2pI6VDaA",
-	"0m847g088NZ0GTwwMQsED9DUwgn8Ye5ESuo0E1Cts2GXiLVgYRQWoNlPZhlXMVGK045vkxOUJHANffA5",
-	"q2EOpOTQJIPPB9ZlJgXk3QW8FSAstYHPM7q8thVkImc2V1p98tQeZIo4XNlcCldHi/oAoGTgnHM8bFef",
-	"qKzjeuDzU04ui9468A5CCIcycw5hBHKyUKx+2sgTc1bWGrqUGrEscq08beBcuQPMoz8a1eefvv+xUn3y",
-	"CX982nisFzrNmJWc6YqA7aOncKJV2JOawXAmOdM2zybVhCG1YPZgZ2tfntdWfq2trJbpLeRcy3yGT/+s",
-	"1qg+59WvtaBafFy7Ojqc2WJzBdJKFDYZDv5ZbWWV9tCmJSVoS7PLNdm3draw2pVm276ddiVoe0dj+FOR",
-	"UF67cmmMrvhY1I0kh6Uw/XCF8Shu8lYn4wKcxzKBdjuIHUdqShTWtOofIXSlCpTgOP+P58WEUWhmK72o",
-	"n4mL+Qzso3E3jnqgfGBtEhURzL9I0KBqdRWgKcW9eX9DGnBbekzmNYA352NOUJzhwoUGQ4wZeByTmogU",
-	"IjRxlNdbhlTcPgKGxN7EJINYZnsfNdZg3MXNc7toEyKfIfnYIeUN8WJW2SHH+j9HGacIq7hH7+SVeSV3",
-	"eKTM3afEhOkVW7wo6F4szXHmnAZWAbqRVnIJLcCzDTxJW1GReblts/Ltwq/bAvdcrH7eVkpy0uUY2nqm",
-	"zhFJCI8yCrrCFbpJtzq2g7vDVUoxz8wtSxasfRRMadCL1ZTwlyDIgQKtkBXEnR/GbMVo7A2qjg6ueHz0",
-	"1br9vP04jGtpHjnzcCgNTEmDp8ytWUoUFENrSvhMAFtP0X4vHpuDHGlvgECvKryPa65B+RnLJgCQdpTP",
-	"cLrxZ2KEOopw5KINtgicPh6FPBW3YluH42LbujOWgGKzur/q6w2t24WUti6LjCd3adA/NCh9AR+wpeRp",
-	"HKHA7g/vNI4Fac9c11fQFuoxi/xofc4Z+ceyxXnZ4py1OE/4mVg2NU/1HpGxzCt6kanPaWvOXtSyhPUA",
-	"mQox0+EMcp+g1edYaTQba5Ats7l+3odiDnwMhcrnZDFKGLMz72O5suujBBlVmt/uh320EBzo12q9Uq0e",
-	"iR61RcakA2r/hPWaACopeZyfDFkihmLYhbVPiRm/x5ntZxR8IexXiegZW0Hqb/dd6moijc/IeLlJJEM1",
-	"0QGztKCPHYtOooZuJLP3Ry1YuyGiYiceyOiS5oNFH4LUyoWgHsJsNYAlohrsNXpD50GtCmJvXBrbWV/9",
-	"jZuWZulUnzbM8k36IvW2UFTwH0WHiTiNvlSalbqv6eWc/2yO1gQPKkkrzcqTRmOlcvlpcapWespb7+O5",
-	"HorhKgRDkOltShaFy77QB/Ldrknblo7Be+ecuVQTctuuHGpW/614a6B9eVhfvZeiNic4L54xjMEvsZpq",
-	"rXxaK7rHqaV/trEHfB2BB6NEp1ZUijwOFamh8DsUXCIeB9Lb5t7q9NR46yh2DacaRCQR1R6lLo2NGFdz",
-	"HDF+FWbThEeQ/0C57mEkjwj6jbGp+S5TE4l5ffNJlCi+iuB1wEcjIa3wcB61HgFDQV+lqbBtp1QQJ7HS",
-	"mYqzVzBAiPt10y6LOPxjMx/3REwC97IaoaWcah5IYyNbcYp9FYmyErEeZgbfxn+jc/yvS2i8Fum040Rz",
-	"BPdJhoQchnmnckuONOVJ+sCONBTDkUoBRvPB6jF7WCadQt8LT3G1IzafNGqMwYM9UzN8RkSdjKVm6GLg",
-	"GY0rot6XnMcCikitaqyF16yGJnpG1X5jZFmXvXGuRZ0ABf7D3HDaf9x+phZu80DxGt273G1BUhbgT7NH",
-	"D89T9YAhZemnfvzEq3nh057K1r3JGmlDmpd/XdwzQdrrh3FMLXIjLZ+hKqukNlEtHI7AXNsoJmBaZcSn",
-	"My5eE9og79eLIpoeyIuVHWbJt8xGNgGBHyQzkwmo0ws/llSqCNx2Ju4r9Fn6kP9fPsSsrSkXAkigbEki",
-	"FAdPl/MCnJEKq1eSxO8mash4Bg4KGO9ibSYHqEWKhFQMbaRB0vwiPm1mDbVR1hNMpY3Q2htGElRiHggG",
-	"JxWPUx6Z10APF39peQo6hwfHJ8zWpDpk+ddhit8kMeq7CC+m73LPEcbU7a8gjcfZBQRHrNQZAIk3ZuI8",
-	"ROHAp+hlLlGHt4LjmKaUB/K/kQrn1mLh7z9gIfYQx311FRbKEz9C9dUO5GetwsL4/3L19XothVR25XF0",
-	"LgImS6qvR+bAuKy+kkOeV25FNuKiWmuQ70xa0kk/HJ30SEEpbqby6jKtkGTFFAtYxrwgLDH/vMKDY6eo",
-	"DNkoUf2ED7UVEzsVCZMKm9QsFegFqRXUGIreYqKYYn8PsD1H4cumzOy2b1XLrJNHjLkW8bnQTaR5MreB",
-	"trTag3UUvRTpEU7mFdsOJIOJMCakhrf87uO3vRCukJit7nRfukvHQ1NT4ndwFS7juFuo6ynPqFjkyi+Z",
-	"+B9Ik7M5WuW2qpRTHJl1HACxLe83RjkgJ+gFKV2thsIH3Ia2/xT+0wmw9bHwo5r+SF+Y8Cjt2MIkE8NR",
-	"ahnRauwD2a+7qiJv486B073zoRLY93Em1YQ9ilKWCMgUZdQYdHXj0VKlmIrDmaJZx7ylWKSig02ueFoB",
-	"DzTg56LjWJ+wSR96WlNs/PRcKHwojIxv1fgsrIP9Yh3/flQvwsPtEbyLd1AyI5ZAOJPbvqGeQppuOrK6",
-	"DuFU9WGzKEyJX7/RAJdEARQac1gWAaIH4OkHghEo14xplKhuEWYa+jTx+a7yq8aRnJPqpd9XiDNmfCo/",
-	"F8apwkPB9gkrrLCBsMTPwpJalN4FWwY//b3drkF35GI8L1mLp4J6L1ET47u8us0zv2QCaFMu7Bj1N5mx",
-	"TKN4upmLuoZvoXF07RYbR1v6jDjyvb3oS1WGZj+qsZZjCnCVersmYP06yVJpi1AQ0GIeUkj2eRyJ1M5t",
-	"lvvlZmKk6OUy5qHgIXWMRT0RYopoTnt2QTt2MLcfm9tmtmCqTZ4eCRvJ3f1wpOR40TdO7dcB6wogvI9D",
-	"c6eEdcUgkiGgAvBXxnMMOE0LNHvDutvIxlLKt4NNrYUr4JTHWriX21UqFlwWvd0PNLUDEYdEyu003tIc",
-	"ZiXztpirm0Ra4BuY0SsYjVMWyVSxfdYd985EqgPzI8zE0/WAraw+C7CTPWFPVlYR0rG7/766ws1cDNij",
-	"p+usG6X6sVlXzq3V/VPpUIXjWLF9HEIY9UkNgdMtYeMYCPaPgyO7ODvm2h0bYWZtKwFrwJNLJUXN7h30",
-	"9X26tA7YM9a9SIUGEGVAFEVRXwLDrUwt8iSSrMu1eLo+TmIX2Y54GBrHx16DS4zACxAvDMdR2JdAYBVj",
-	"Rw60BZNStgzMcMsc5JP1p6vAduQ85rO1IkasRvX5/1YXpcU6ReO0RgDrXg94YlkeqBfIplKAAj+GqX1N",
-	"/q/pbY0xCZHS6cpbeV0U9uBeJJCtwSlLtFOF48jii1ipMwZBQKkVmW8Ut2dHMl1brXjkUU/XPOqoxj2z",
-	"pPoxBwShRf443+L+rV0hxwX96dTtDq3rdiLb1le0/evpdqX5x6egXbHd8KBdeztt7BQjbcDbL3gEBCnD",
-	"pkKrx3/y5ZHlNhveXTWGbBZ4Xhh3O/gjCGRGyhgpBEW45zyel6CmMu4cGeLZelJei5g6xj+PxRiIw4ca",
-	"bx4mPJLmDJMnDYIIooRuEtYS4lKmxTaQgDwso2g9oce4mzIRXf1hOFrdzecWhxIYG4DolnrCt2N5+Lqx",
-	"oZ0gm5jYk1OIVuBTLzayG+qOfzJfAxmWgoPcntRRKPzWX2MV4yQ24UWajnSzXvfyF9m+W6P7VfWFTsWw",
-	"ps97zWeNZw3IqdPgi06NAJeFE7NHV4HnW9CEGifUz0ub9KwAekkkO4MNRulk7OsAuQH/qjSrc67lhRhn",
-	"Uk00nR4uTAhnQdxaede0aZvZa1qy6LNxV8QCc/qHCWRdxNgfVpZ2rVx+uvy/AAAA//8=",
+	"7P19d9tGlieOv5UazsyxlEAUJUuyTZ2cXtmWE08iWyPJ7e04arsIlEhEIIpBgaKZtObPfQH7EveV/E7d",
+	"e+sBQIEEZad3fue7ffrEIgnUw62qW/fxc//oxXI6k7nIS9Ub/tGbCJ6IAv68FGWZ5mP1V1GoVOb6q0So",
+	"uEhnJXzsXU0Eu8Mfmbxh5UQowRS9FTGuWJqzCzkvhXo3S3gp+qraZL8X9VQ8EVOuG/+3Qtz0hr1/3XUj",
+	"2sVf1W59LPf391Fvxgs+FSUN94XMyzSfi/A4p6LkCS95P6bHaMRsxseCjcSNLETEFmk5gW8Vn+qpZCLW",
+	"bRyztGSpYnLGf5uLPns/4SVbcKUfLQTjWQYvlelUsMUkzYRtWbGFfqIQPGGq5HkCNCknYspkHos+e5vr",
+	"h3nJykmqWJaqkiVpwnJZsnF6J5icl+xGFvizHZAeTCFu5kokOOaDweCYyRxmxXOpx1VbGqYnXsgsEwW9",
+	"sjcYspEY43iwa56LhV6UVJPtt7kolr2ol/Op6A17hnCVNZvyzz+JfFxOesP9wcHTqDdNc/PFnl6hshSF",
+	"buzvH052fuY7vw92nn3cuf7233pRr1zOdLuqLNJ83NML+hMfiewSJimL5jq+zbMlKydSwTRfilkml1O9",
+	"TdgCvsz064pNeRlPWC4Xkab1j/ORKHJRCvWI6CcLppZ5yT/32dsbxr2GHinTxgH7MX3OeCHYbS4XeUSr",
+	"xmSRiIIomhZMk0ZpgonPfDrL9HRKwaff3aWwS8OEzCqzbKHm3mD/IESiN9BGaIfr1s1ay9GvIi6rA7tJ",
+	"RzLncZyaYc14OXGjgn+iXiF+m6eFSHrDspiLrsczltOpzD/C4Mwo1YzHLUN1a4IU1E9WB5uIGz7Pyvah",
+	"YutfYbzYkB70OR+Ly/T3wJhPSjaVqmRKsinPl8dAY56rhSgeqQBryQRPFCslPJeLz6U+mqrPfhI3JZxo",
+	"WbDBUPONyqz3BoOWHZNO07K+U9LpfArvDODU4ceB3TNpXoqxKJBTaioJVT6XSSqQWc5VKacn81KqmGcC",
+	"DpsevshL/SefzbI05nr6u78q5P3dKNto2PbvVgm/UTOZKxzNc55c4AhXjGNWyFEmpt+a8Viy6TcSnPId",
+	"z9KkF/USUfI06w17C56WQ3Y40QxT81SeZXIh9COiKKS+OD780TNfDnuLicw034+l5tQ3hZyyASzk0UD1",
+	"ot5NKrKEWu1FvTue6eumdzjp3V9HPVXycq56wwO9ImVawkbW252ob8ZgBkkLNS/yYS6mQqVqSHMcmpnc",
+	"b7ihz/F9JHrz3JmBJFLgUG5SunjgcuBxecw+IWE+4clkgscTBvNmvGRwKPt6WC9kfpOl8ZctWGwa8VZM",
+	"HxnHkRkxgl3LvXYS70czD/E5VXBA7BI8qy6B/kHoi3SU6iu4XE1+O66vTH8cBfBoLcx449HX1TH7hFT4",
+	"xBRf6kttyXiesAWIB5IlEij/Chjjl50TfSnzzCPYob9nT3CdzZ2nRHGXArPVW0S81ifgYHTzbP/m8eGT",
+	"J6PHBwk/4o9j8Wz/WTIQA3Hw5PHRuu1NA/iK9D3JlwzlHhCMeKaZrNuvr4DUici/iHI3thVvx/7Kc8Gm",
+	"fAk7EcSoGJggt0xQ9d3fO+NCzmfeF4bM9lZjaiJnlc382K3NmwoTW0FjN9SvvIljDjIkTbi5adN4wop0",
+	"PAF+N02VSvNxBIshCy2oTZHjpArW5XuZiy9akrFuwFuNgESLcr2+dz0ZNsj/yzZNgaOeUBrBHwT6X+cK",
+	"Dq53M9gOKhfC3sBfQJbJfCwKVB5WLyJM7iuv3yzTewxm8skM13B7uKEq4ztmKwma4ulyAt0FHr4O8oS3",
+	"lHyWWiWzd7fXi2hxgY3fprmm7CUSM+pNhVJ8LGi1UNJlE67YSIicTWWS3qRwOArBoSt3V7kl6b3iaTYv",
+	"NiCumyKNRFP3y6872EjeRPiYpzmwfd32ki3lvGDxhOd690m8uVpvOY8Y+Eryz7/nLlAt7bOrqs6J4rJC",
+	"3ZMzGgJLZDzXdznK1J5icHL+Gm4eUURM5k4p16pAZFtzujrQhGlKYxdpqZhc5AxXy2pEWjmR5Ss515vq",
+	"C9hOLsudG2jFW8xcsrr8SwdrA6mmssAHVc5velyxpm5gX5dvFIK4g5rHExRgmrwf7Bj4KJD6Ssozni+/",
+	"iNKllDta64ITXRbLk5tSFJcoomv9xyPXvn8eJCprRuhVq8lme/mKVDuTBTBaMNdo5ilykbBSRnCjZCCh",
+	"oDCo6FY9ZmWxNDxAz5Nd6CnvwJy1ruiZ57xfmhrr+4nIQQE1zYEFgxSbfliVfHp0sF6XvI9673I+Lyci",
+	"L/Uaii87RvNaW95hUkIzQVbKW5EbGQmnz07m5UQW6e/QS8S4GrLngheiYFdvfzx9UzlBe25LvJ9IMOks",
+	"5fwvq3dDfVh/0lGCuYFslFrtcCxlEjxYqWKLQuZjw95q2+H9+/c7J96gQ3tCi2b6OtW7Li5Eop/lGVz7",
+	"XN2KRIto1c0hcr0TPvSQvL3rpkmKdsQdTzM+ysSX7gbbTk0lDN4MTgHE+6CFRfhqTl2UNv2RHLd6T9jB",
+	"fcX9oEcxk0qlehDGDjyVdCf+d+cGlhAwiJM4Fkqd4FrURLwqy0BjnbgTxXIBYvDwhmdKRM62p0XzHmhC",
+	"11FvrnSDoGlp2s8KORNFSbasBjdqTB7UQrDQIzNRcMr6br1HUmaCg6rkj6mtKTytpDZoUmpm7kYeMZ4p",
+	"SZZqVBn0mYd9CsdM3oT79ifftJuS3VvPA2408APkpHFVhhQ0V9uXwMBfiqna3Eoa6f3xGt9FyyNNghcF",
+	"h7vTCN1N0i2rK+B4HR8pLRMtkDGWIDtEa23hZlM0O9J0gmbABeUxDi0Xp2WoQzuaLj1X7JkfevULzNtA",
+	"lRV1vBNlUT0FPDAX4i4VC9jKSZLqefDs3NvidDS80xQ4JVFPCV7EE91PIZScFzHoHHVTxC4YofT20yvR",
+	"G/bE8j8mo+/j9G3ai3p3ohiBwVmVzYO2anu+vaGNiJttqoma0n4/ZhkZvoea6HiEcnKbWZGRF+JP3pmG",
+	"KM0to69XPEAjGCX4y4ByzLwGwho62LRqoeYj84s61r99moqySGP1KTInUpEXsJywXfoRFLuR0Ao2mJVz",
+	"WXOA0HXbWDWtEjdXkpyiwR8z2fJDImLwToV/JWk53B/tHJpMQBqwuyqwPYAYolCgzKE8U0o2EuzXeTLW",
+	"PMvYFPSDC1kkJNPVj+TR46cHdT9jYxi4j538MhZ6ShlaieNC4ETm4JUOSTXVI46Tola9nRQ80k7iCXkw",
+	"K2og0IG36IwRWgHMIUkVuiJxA2pxpeI7gmvQOnMqzj59ywNX0cziWssfVtX0HqxqoGmSiat0KnrDZwMg",
+	"/4WAaane8DEQ330eeFyu4rmbyYR6LARPlpU3Cv8D7qth70RlQszQznxzk8Z6ViOe8TwGIUe3dINmG3wv",
+	"zV9l6XhSUot6BfR6Day/yzRfCD7V66o/LXha4t/3IUnC84f5vu3Dx4FNNspkfIsixypm9Zweu68uxR/d",
+	"WN0L8wqcrhpP85eyw4DF5xnQ6LLkRWnl4/omfVXIKVP6EdBK9SmFBYwYmkeTlNuggoyrEp+FS/tGFlOu",
+	"t1Ui5yjE0xjy+XSkRUZ/Z9X7vXTyqG0nzcvH+72m6Bn1dM8ncZnepeXStOe656XYKdOp6AWooN98SUxw",
+	"HfXtc/Tee34r3s3WvUVP3ddOzh9d5mWYa/iWKuaZUCyT8pbxsvN1eQZtnpGU6V2UR80tVTnb3UYMytua",
+	"+J2YZ2k+PtOP3lcYRmXbHoV2LfKRjsflXCahg1LjQJ3mRQE2LzKeTlWr1KCa7JurW/DtaT49EipNDDPX",
+	"AmguSxcIEOmPkzQfd17KC29Q6xez2GzGit+BPLFuMekx/Ybm2Op13spMfpAL8CeweV6mmaYIvhKx9AZM",
+	"IMjqWSwpkqYDC6H7YvUgvXv4Ep6/r9wrq169wscu59MpL5YNacAPP6lcmt71YQbpLUF9E1aPWpVVeGyS",
+	"9r8bfOUWWSOBvAAvQMveRReBwtAWiBtj3qugQ3LFbsQCpDGlP3CGlylTEznP9Ia+E8dwCPQgI+aLuW6U",
+	"YHRTEy28jJZsLEqvGwqmA9EbtLJUMQWC8VQWoquI00WkaREd9teLN8jgenDbVJS6irhTYzF7/unb80WS",
+	"vb19T+ZZ8FsIqWsTUr6ejFLzl9srPtfKr5rHsdBSuCyYklMxksmSiUwJBp3VPRhDWHRviRVfssVkGbZr",
+	"xJpbEedqjuT1Sh46dUZ08GwNWYUvG0HEMzTSWHgZUfhEy6i+kvDUgWG5rVdlw0cHQTbsNme3+3dzGeO/",
+	"3R3/sPt5w8fNAey0CA++ZLyT3Glc9qx3fFqLlq+TcGBlmlQEc/3wznxW06CPQsY0bPftvNQXcTf51jxs",
+	"314vBKC5R0uvKA7okd6khSpdNCV+HC1L4Rnq0sw31IEe3ElW+KKbG/b8wy9wc4j9HeFW29uPHn9Yc53/",
+	"kKpSFsuaab3L5ddyZaG09+EPLTGmdzzTHwbR3j5YCYyZSH+lv5Ej8LpoSu5Fe9cgmNgl/zCInjQ1fd3Y",
+	"tX9SqalCKJnNaXdM03xeCk0HlUnHWY/QMlDoWe0P9o92Bns7g/2rweOh/v/gZ4+YutnH1xBy4yRYDoKm",
+	"be7ZAKyCZhLu+ycHB4fVueA3it+J5GTM01yVZ8Yrsv/04OmzQfXHt7mwzas0BxrbAe9dDQZD+P/PIIGC",
+	"plqfz8FwcPhz09664QW1GcM1ZOqkddDGu6CXndLxuKlzbK5ElEFzADqtJqmyAVfVI9+u4nc99fQ2kmLN",
+	"0ftRfK1jt2aZO4fZ1xZ843D3DiRaQ5OfUgzY9ohCu+nDdWOWdp912nC+FTWgzpsYvbXWAD4WZ6LkHdT5",
+	"t7l3G834WETodq9LpuAqB8kUNfo7cOyhqJlLpmeHYmotRQVtveAG9IXVCJvyrLzWE2/9KDRykM2xGcrw",
+	"aUjNE+5nGaCDC0ITTbqJbqKSf8LiiZRKKIzXwtnvDQYD48f5GoaJgDumtv+whzXb7WylZUzmVSVgriA0",
+	"AKzkX8RWp4Ln//fMcV9mKatO3DMtrjGhvVOC2utAotpa6pdCK7lyA7TyaKQ+Ta3bBvnnsCWzG78Kd3rI",
+	"cbgsg1E+6EQZMl6y30Uh++w9v03z8RAsNGiJ0UIVBGXn+tCkeLku+wxsEfBmJrT6oH+dycR74hXPtIpn",
+	"+gBFQ/KEWS8NU6WcMSXyJM3HlFapJfexFODuwyG9y0GEH9bDIskWMRL2ujf+O+sawtn0Ims4qQypF/Wo",
+	"7aBz0qPelTMF1uwrVhL+oxHZigI78uAYok61uIcEFclJiVeGuBMFG4nY5eNN6z4N0DkrOVz+/1ZH3US9",
+	"0VwtW3UtUAP1swXPjDJoVA0mc9wGUg8R0lWbMyAvLCotNFm45kZiPMfQ5HKe5yJrMdduNi1nJHmwGORb",
+	"V0JeZyUiNpELjAYVeUIhO+zw82d9HY4KeasX6ubrLhJcpc+X620IP/FS5PHy8laU8aRu/mnZgWYdIcnV",
+	"rFSax9k8EUnQgebiuroN33evhTcZWBi0no55clo2kYyzOEtFXnYV1XVHMP2NqfQFwq+7KAPZEXA8TFQV",
+	"JmX7HA58OPY8QdaWNCncZJ7QIzO+nlz02QlYMYbwm+Jp0llOOJeJYVOd4luMA7zDMciBSRWCxxORMK6n",
+	"PWQ3c4xJLqVkelm+7oHw7W8t2xoPZ40lfd1R4GFZyT0VMe4WDvh1uV7FWljPaDM5Dk0ODEmP+dc67KUs",
+	"MWVnoxOIt0AnUtKFEWHyAFfsvRhdyvhWlF/5EqGOgmfAkjryQzO1RBS6zx5KS8+c27LLKTaTHmSFlNOv",
+	"2bO+c8JG7gcfGjTvhpQgNDDTHsXjCz6bO/1HTkfZ2qMLMZNFdz0JzcwX8NI6TamrPrHWLFuhYthK6/Ha",
+	"kIz+vM3l9n6yBA9q0+3GAEsEcoIBJaRm+qYgARcDVkoUtNOyz95PJDBzPXDFct2abll/ZBjs6ylCLnlu",
+	"KhORYRj9zpPkYPQs3vm8//ngdkix9UP2esrH4nyeZc95fPv25mZos39S/YufYVd/tBewhK40ddpxNYKR",
+	"ZMFmQs4y0UDzAK90t1DhtqjktzmFGt7obgo5LvhU9T2V5AzzV4+ZySFkW/KGySwRhZfcpoZhn2laRhjl",
+	"mYvtY3YuE0VWErbF2W9zWXJ9WvTtm6XxkmUCRArQuUaCTXmiX4OsWV76gcwxzzKFt7ZRRnA36a3lmGx9",
+	"VSJ2WhT2y4i9RpQB+EaLR+73N3pH4UMvIFjyhcxLnuai0HRIx6dFIYvGb/TtxTyvf/Wi4Gryk5QzGgnb",
+	"ApkRAsInaZGwQuCxkLkmFEca6S2q9zx+RhNb6aXPzGSyDStTClXqF+wiKFEqAr2Z5yUb8fjWz6zUf233",
+	"GeRnTfkSgk+6OMloTwct1SkmBqMFTQmRP9BaTVvV5bmabkOs5oU+QTcQeu4BaFSPVuF+qEcAxO51iw2x",
+	"df7ji0v2r3uDiJ2fnm1TYMjpi5eXJ+xWLDVXP9/ZPzyKmErHuUjYaAls6A0mEAMhOGU7ZFLeauZW1oj7",
+	"dO/Z/poQ3gZVcBJBIrQEuZzYvFl9ROze8O2rhZyPJzV0pHrMiUmpcYGLRwOthINto/rDswEEOGqud/vs",
+	"8287e09qPgCK1NfLQxHCvRkv40kDNWVdDP9EznZjXmDciQJAiJ7mF17q2z5COnj+psc7g4OrvX3jjop6",
+	"i4lsz6ox8w7nJGACT1jii/A6E0vaCAsv/sItmyNg9x4Ar6lh9Ua7vcgSZaPzZyL2Mm8oGdqNS3+L/IQs",
+	"JCaUnvEsc+kKZEH3lTuCg5KFvZQtDhjASZlUvYwXmEPPcwKTgm7S3wXjmcyRRp/kNC1LkYCw8SlIpbRu",
+	"gT066ASy1W9B2aopzsEofezdI4OkeVUyF/IGywyZpL2tHor7sT+/Trow4FXZRalBZsD8845ywcqcEFha",
+	"yFHwd9Cn5nl8c3J2enl+8uIU/vpU6/xwbz/cNwG5GCMnHWCaQdOCGfU+7+hnd+54AauoX0Lud4av4gcT",
+	"aXV977hBY35pOXGpY3qiGIEh/LQ4X0XcKMQaGEtIIZwrUYTSsgwASp+dTmflkg5eLoFjT3gCEi9fQvrW",
+	"pzmaeD+5DK4YohHJdgzZ73rfdliGuuE9cW5hPQd//3q7xZLVrmL7vfQneiPo4qtoRodf4GszuycW6aw+",
+	"5luhv9prjBi/DwX8gJ3JZIPZBEgbu9NIJq2OEtpdNUhQCjdImftzif5wmmc8nb6pJNatnFEtedjPOYUM",
+	"YUjR0KqdJv33vBQLvmQn568f2eRQBORsukWJo3hkqPH29lsHr5zrrQ879Nc35qvtvwTvIEc6us6MXl+j",
+	"o+Z4t5ZT7GSpKndMY6JclzJ7ou9yINHQwUbCC8fM+L/NLwEESYMWWfFDZVmP4A17Uc+COHZk1RB68KqQ",
+	"U2zGfTYNum9c05qJe5CYq/am3Q727Va7SGA31ogNuiE3eWO+6QAhTaZzBex2nN6JHEEJXOtIdhKxELYT",
+	"E2KLOeTebymR3fS957/7jj2Cdx5t678nXHmPbPfuI38AFsdz9RgMFTYchnmtNhLT6Xbv/toc3HNQ3Nug",
+	"Frx2QcvUb9CdO5GqxDD5WSFu0s9C9dnr0uSMxtlclaJ4pCJMGnctPVIIlIOBBwQj4oaS6utUZvq6HEOe",
+	"LYXX5xLe0HIxv4X3wCE7wpxsikwa+h15I979ZT4YPI7BusSnAj4Jh0yXKpALF2DtwPxWSHnBX+WdKDI+",
+	"U1ZcrgSwuO70qGFAPDfmFd15pFc3LeEHg0uFFIsYZ2oiC830QJ4GS4qma12B88GlVuCw7d7t8Ww24Xs9",
+	"iznlr3HVrU/AnKDP6QM6E+BKhmWB03JTyKnHVW2SdibHKTinfcZFDOU+6sG+MI/3zSyu768DyYrevJwM",
+	"2WmCG7ArnP3J+eu/2pfvDX1crz6hNm78xzRPwJd7vUHsxFvgWSa2y9B/5cXterzUj9dZI7SxjimaiQNt",
+	"V++ntm00y+YFz7Rar7+e0bGF6xhwEV/IbD4lntsUoJFxmLR54gNwrAlV4lcl83OuL+leX0+pD498+Oa6",
+	"j3vLgsr+ICugSPZyDnpFiUk9rGPztuv73H3T7N5vyIHxFQLjNtKpUCWfzlxjJ2NPB4GEbogEjiV88QJ5",
+	"KZrRxvOMFxXSLzGt22LP0Sa/r3L4S9pfK0WzmtkNWUGLio3k0xeWRfBA5uXdCSxLBeXcAvjwTMTpTRqD",
+	"vzkRMaUVYpaMcVMMnTfaAY9BuxSLo4Vy+NlA50APhO+n+asq2Td9Nb8BFtv4CUcGlg4l7kTBM+dF48qN",
+	"EYP1RU72NROfpyVQ1dn/AwtwMc/q8A77Tx8oM/JSTtPmycelapXOYQSbyeXfp3fmAsxSt9BpaUGhnWgg",
+	"b9gnfVt8IgO3NGqvyJTos+eiXAhcBaVvOXOf8kIYif7YyjbsThRL9LrWN1OqmCpTQqrHG1bm4lFAETBX",
+	"19ql8dQWd3W1Mi3w3+jxFizmShyzb8z91o8x4Rwwl/1oWJEnTEkX0TpkAK4C7SG1YkwCsxvehFyQ6OId",
+	"hFwiSfz1AEcJHkUwylV2Zj3qsVX92frwzfUvv/S3/9LQg/r/REXIMtnQCijHwqOA5AYhag0q01lvpcnR",
+	"Kprs/mNr14P8/6+da982+V87199sf7v9p5KkdshhV7ee8csWM9lJzkReFmDIgEut5MVYlH5gN4AKsQUn",
+	"yqLLezERORZ3QLxLknfde5H9js9SvA6ZyXbEOz5V9hHYzBhoBM3dCH2K7GO5LJun2DYbChFFAzniIdWs",
+	"ZLCujUWBEYjkcoUDzAMxXXDFEGQliazx2KABmdD2/BioVK9NoTjsRyYSrU+Yl+H2SOrxLittkNV4wiZT",
+	"cmvRoEDIkN3C3lwmv2NNK9nIiv3eiGrY/CqrZrXZLVBbwOAxsDgjof1Scb2zLS2W3e317TvbNZ0r46q8",
+	"KniuUiOztUUC1PF8Hwz9bmMRGs77KuxvprzdcgWn+ZWBS62eoNAkuhrAvXgGbwM83n9y9DTkJKGktO9F",
+	"7nlLOiSpOn/Iel+H8wQYre2qmFMENdBkVeQ0flGdzN7RWtwk/WvFWE6+7QBpW/akAtjU8geuJpSCtYEY",
+	"hjkalbBtdGFZ+wjG1aU5wyjRIROfeVxmSwP1Ba5FqcWsNB/3WXVA1oiSlmzLQZxhBOxJkhRCqW28Fc5k",
+	"IrKThRbavCd16wCvnaf52BYkKuR0Vm5rIcb45CsCOw2ZYurRBZIJpQhQK5G1s4ggkb1h73/uvFOi2Hkd",
+	"2OqVIYfZJT7ySLHX55oT6weP2UhMUi2zFnMIwJgV8nNKSod0hY3EEn07YWwAKW/TljoxUGDDQeTCk3XH",
+	"3n63okP/8q//9u+/zAeD/aNH33zb//vHT//4rzYHqSHY+hERHC2Wx6jG2v/5w5zGs0uh2itzKfzRjAt2",
+	"IAbLfC7ZeSFLGcuMbZ3Fsx1qZ+d1AtvOvKlKvlQGfNvGGo3EGMEYQFRXmNjN6XhRugiYWQkID4LTqjHU",
+	"aenFUMdyKlgph1YvckYG3doYVCm93YUWttiUF7f2qEiIMtTNLfjS6Fa4U30YPn4rNB1uKAZImgDMJUQG",
+	"hfclluDpsAlsFTIPZ7NYRiQXAmpvWpYo6BQP3b4gMrdUzXqgFb/G6XAvR3TKIjOLCmdgW2UxF9vA0dz2",
+	"M99WjPHOxv7BWtCxi+3I2dSxM/8b6LbySIWbMjwc+F/WfMB70Q0w9Jb79boPIoT6KHOxBWOPcArG0B8o",
+	"ldT0dtbSD0FyBcqSTO9pDBHo4rqtBChZyHkJuOBf0XDdjCcKWK99BJ2WTGVjWI1n86tJIdREZklv+AQK",
+	"VVUgAvUBfw7nO83HJ9lYFmk5mfaGvQstXF3IUYoxbVNZLL2W9g6jXkOlQkQCp7/0dusjbc+4Rrdw73Aw",
+	"2ANIVCxd4z9uvvuzbeohM3l9Wa6DouOfZgGvdY9mcF8y3OhtVwbjn2RGb25qZ0sPAKZ2sqcHU7TxcAaN",
+	"2o3N+uGb6z7VzqOdiUpFF9M6Ji1GlKIZYQJmVM2y1ByEJPPGgGAF+gavhLq/NPi+azo/h3xQH/Y90LYH",
+	"fkLNexAnDX0k2IWlKuaQtvVTRVaxnfFk2aUnxOaKKpjORs4OriOBu1A/Z/hpVqSaby2DmLJ/BBqp4L+Y",
+	"toDThZryh99sq4IeY9rinzu0FYTRdHC6hLDnknERgS9IFg92jobwOsnExmO4QLxQCF1fOuSelsV3MGIf",
+	"/rL1P/q69e+++wUb+aW3fd23eiONydkq1q5ZS96iQbcBAHWTRxAYmgvCpq7fT5Z/ptMKYgz4KBOvIJ5V",
+	"M9TKfq2eef3GRBblG+NVjTl85zm6anxxhberxl1N3NqqC7IuyDbusg1Dqxq1I5tZjubmWNt112tUz3PD",
+	"JPzgPbqZd3AkJvwuXR/RQ5hqz83jlP2tN5Scl60YugZZ2hgQMDeIUxlTTCqCTFewO4EUCoUeF7K4BY2P",
+	"q2rxHNJmpnzJtmIvFySeF4XIYy2xO/6SumBSdrD/zIc7xV8fD5A3QH4XzaUWa50JtSYf7/FRJXEtxJZ6",
+	"ccVe0wFquWZuwiYas0W6o5A8HERtwY9e2j3qqo68enHKdCqO2c28AEOUzIXCpC1Tbc1XmSNKLAFl2eSY",
+	"FHci6bMBA4wMKNyWTtNyNdX2OiX8VcX9+iY7EzxnL87fsbkCSHc9N/DuTdMsS2NZgJdpJO+EdW2TXaBp",
+	"wm8Z4NqVTQqe5rR11uPOealSaCUbS9jLYwm53hgLjT6KCVfNlPrIYdCNMUkLg5lysfD9Zs8GA/fgxMdL",
+	"heAkTDONMEXsaGCgT0tyzFIcNFTHiCHq/mZNXuj6Ei11vG3as48HjV27RmyoY2w6FZZQPdgWIgB4MtH2",
+	"6uEfDQ6erl/oTPAib5y9mvepECwXKZZ5Aenbe4HlEnP16qcY6sBoRd9VpRj0n1iXE+6ZBde8iBdYuQtO",
+	"cOUAe3xPmYSiGcBnyBnutAIxGqx3uzFAfwelzs4bNku16dlrLrnwW03wULtD9hobBHIC0ZgxI7ke8dk6",
+	"nOd1izzlny8JlebcQjPYkbRzWBiIPsgjB2vj1oaNlnrhDZ0jVvDSC1yES/FrDL5u1AjyS3yqwTLP0udf",
+	"wCuPnjx5sr93tHaEVbzX9qsL1xjdy9VFPmYDzE9tgO1qZWIzKg6+EsKszF+KTKxHWHlrnruPejPIJa1S",
+	"o5EXA4mnJut0UtlsWpGdiMyraRNZYckkgkEpGwYtDUKMM4EUMjD9WfGqEE5mOhw8ZuDzjsVXIOyskCNx",
+	"yosswDp/qoI3FWImTHyf4EmaC6VYPBExxgx7tyiWfIgYlLmCAGMIWUI5kxz87HY+0nR/pPSOT2XiC4Lg",
+	"FSqE1m2srf+RvnDTMuXZS5FxA3GEURVzqJRkDxnR2nQBTPMYL/KymAtsHkbObKYxik1YWs2EhAuo+kRP",
+	"2oi1MOs1Jev1bbrutJtn6Y4wshGVXHv4iddCbweWBFfzS7nI36d5IheVQ3/UevVjzBWEMZSW0MaqPxUQ",
+	"hX3DCysicDYqBL+1oYUOLAwAIIZaRoyYmnC9qeGFqRbGjDScgb0eI5CeDv4dihJ6cuexYZmVJ2rMlqLh",
+	"fWrT84f4fHDRINbeVOweSzafmexwPHV6onhFYKhBDW34YYIYrMm7WWBFVi8IDyzGjCslkrUL0XFDdRl5",
+	"mo8vwhGtFyYVAUoVA2vDDABK76exK9zz4NaeZ4LxuFQYAMSzzEhP5lG3tJBHq3XWVE1MvoMJns1VZCL5",
+	"vBsOvVNOrOkcbnrppvmAuJwpn+3ciqUyWTa96xXRO1M+MzUkkzBVn8u54X36NiKmmk6FRbxfCHHbEogL",
+	"xlC7mX0y1ukESclTnmXwoyMaG6U5oFT43xn9CV8ojHAgKq3qZaGgB8Jx0N8g4txbjHOJzB/4LdpuN1gm",
+	"JFoNiHj/z1qjNBExX2uoeZ0jIswlPX5P4NVfw1JDkCBAMtVmaNFCA9XW9mqB0m3tF5FFuYXS3vUQA/aZ",
+	"/iHtNc+/b5BrAL4946XIlpG7XF0E3yMzKOOP90pJQbVeAy+5d4hoHGauvjXoGMX0ioEIIePNMLRi1oDZ",
+	"eJCRqKGQtWM3RaAAgpIBw0tLgpPiFbTMqeA5hHpDqI5n7LEiJHBmEgHhsowgMh+BrMzJBfCYWyFmWPnd",
+	"1xNJUQ2qtbKIasa0gV40hPscoonBQxQiNb6qK3VC5fLvjf5gLwTH1XTtbuiEq3rIIzRTUsyHvpchxpY0",
+	"QMwCtOwwhQzESvyti7WFyHhRTCCUnn6dyaKEDoZ0DuqYwpzC5xHkggaIKwXd6Od/m4u5sNJlaIE6c7qr",
+	"GvWat9Jm0dEN9ueHiHZghbiadBYuguizFuSMU3nh9rOBTOIrnongngbxsI5l2AozV93RwS09zwFTSOuQ",
+	"a/EMfcxvsqc5dKaJ4Fk58dWrXM+jHiw1pAA6Mm9pltjQKXNZIE3SknH9RJ+9h5uDexcHUDZV7KYQzpBZ",
+	"TsT0GA2SDZszrZAiHPIS4ma67t13NTJ9eaQzwtBdUeBme3FmOKTogkdqgf4IrnQOR3roXbcUpYPqLNbk",
+	"R8QCA+iufwR3Kd3FhJicAsB4JWeixpiCKmTlQqtaufbXaQFhCeGGAMQSD3s4LZ0ifsx8MQTzc50DyQTJ",
+	"wR7FQD3ArYkAbGNizOc34MhN48mXX7ZAxfcOI3El/p//bCO2uHG1bJrQDmGb1mdbLeXiYPI80Ra0LwIZ",
+	"8fF9qq57CnvDKDPvbcyi/o7Cz7xX7qPaWJpT80cEG81dZJW7T3PI2hAajfV5lm3xiLX86gXDjSI26rue",
+	"vvuOcfdxe3vjgedlkTr9BbLUvHB/S10QmpL05kYU+vsWi/eXzVL/OooYh9Ad9i/fsRH+9Y9/sH+ZcLXF",
+	"++Fut+0To1VPtL2uadj64j+LoDWn6J9NyGp3PgEDv9QfR4LVHgwQqqJr+TSqcL+2A1xly5Yg/+KwH7xW",
+	"YJyNb6vHu9pgY7S+C98frPf9w8fqNeKG6re8yUgbe8UNtrZQiHfNxM0NZIB5tbxbjkItl0IWXpJEaF5t",
+	"+wh+XHEWV/yur/EPj6oDeRSxR24gj65tE22scqvEoOOydRCV6OPyC8YS2Pg1f4a/QNWfNru9HGWrrTiK",
+	"1lpvv91CMdQu3bKehxIuznNpkypRzlqXk+mX0YkooCItmCwSrXHU0J8Jb03ryGBPKxfk1DCFfixzdanT",
+	"mF5MCZTsRzErGWjcxh/CHaLpTT3DccpvMR8ZG6Fc7IIt5TwfI/5k9/R4E4X75dJ1tTZ5IJ5PU/WqmNM6",
+	"nMSxmEGCp5dEB/LlySgTV/JSL7SmL0rSoGIYpDeM57P5VeCX8UAWcRU0rbVAr3DJCbrG5oeThG8SuY6t",
+	"fUtJI9VDTrdxvacV0Xzz0utfYA6Ghzvo160gyKvDFten/oXzC5t9jO3v5myZXBxAD9A7zUEIBXH5gymK",
+	"1cqea0OEEeTAX+WOJeGL1b14HOGBHTy88DSFhAcBqPWWhi3uZ4dP5AL0MXlTIrhwqqiwRJoj19vMivRg",
+	"PrG5zfw+EDLp19tvAdpESBNMD9fntporn5BjklgHmrUnfKYJ0kR8mmWp1hINhGyH4tCAebFH6L2DvR33",
+	"XAPEt1LyWRltEgUfiCCoCUpelXM9t2eD/j5TbMsEZrFnA6a2/UKjw4G9hyH6Wl/6tvkXGcYRh1XUVLFB",
+	"S1NnnoYLscZU3nzY22P/53/9bzYYssZImeqtqlnZP3ry9Gf9hETPYZGOx5BqSsNuBA/TurSZbmoJ4AAj",
+	"gMCrX6eCc1HIohU8toIhSkM9ppOn9SzCDe/GcQ2GSv0aNd41cOF05DppgGLv8vS3uTh2saJjlqW5sD69",
+	"suCxAImmA6ruppWaFckIHesCQuz+amddBQ63GeuVUm0JA+DMbtLMS7gE2Qy0ThTIbPUELExUB+v38RzN",
+	"lox6E5ElVOQBPs9z2nrBJC17eELXqH9LgwQi8lJQMM/6rbMZ0m4pV2yzRaomxFERHRR5aKxZCJavlFnS",
+	"cRfCjnqdNBANQmMyfCDI6x0ISFoOGYT9veBQjiDJRMRskEbELub6i5diyvMkYsbvGzH0jUfsZQHZvAW7",
+	"ELHM4zQTxxif2B3TfwX+b2sJETjbQHk31cjbSWZvuLNyveJG/BPxge2l26F61J9Ys/A0T2YyDcGwvM29",
+	"vHKIl84NtkAA0KYNneD1+RA8d8QNPMdIF+bHMyVPyvZWrXRm8vvlvBSApqvfayqXwsOvNjnqZBsBz0+j",
+	"As66AXord9hcN4iD/0lwJVqj4F/JwjPla5aYQ8Iyg3fTfEzgmwvfMQz6mpb6qWBZwHe2spgfNR1Cfad7",
+	"XSqRYyj+EApG+kH15Gxxjlk/+sG5FG/mWXZsI/dtdgUAY8jcVV6DFJz2eOp1e95s4J/0s53LolLkJR9l",
+	"YrXEU3W6xRA9CHGYVuL1IzF97AP0yR3j/NAFLT6LGFj7+OL8BTkXI6+NMS81Fe2NYJoyNbaXRoTI22PQ",
+	"YV7d2dC5fnx9pVvovUmpRtmbtHSZpM2xlaKYpjkv2/ZeqthYQgDHgi+bGy/UaKC+bWS5kRl3tWd/7S29",
+	"VvHGn2gbBu5LFxxLoUgYzkOVLhDrG0s2HbNSZni1engzptwEOQwVZhDdCRPhYxz1xrKCFRDBHe37mC2i",
+	"cJMxl6tL4kwFV/NCS2/kj6/ECsWZjG+H9qhDBKcHfUYvTzeqKRnzeCLehW0plxNNFKLej39l8Ky1PpnS",
+	"EatCBdawvmKe56sLwJU1hhWxBdXwAqm1UTC2G8tdX3iuNFkPaAzbuI/aQeBhgP4fUlXKYnkhlMzmYVuT",
+	"zcsC6T2TJYWXF3AwUTEyEjqFTOPI5liUbSLnhQrK5abzICEuTU/itznPWAbMO0JToWWGEq2JtmYdOfwx",
+	"RWsk9Ahv0iwTSZ+dAn/OUoXCi36SglWs0KAn12eXU32w8DdlsFJtIRq2ZRQGg8e4dxRhLALaP/HLx/vb",
+	"kTHcY7Ighr4+Yf8eOJMbVDGuSCMdLHoeGz84CIiSdjbNzl/aibriPIWIteiUfO1hGKNnGzq7MozAbELG",
+	"WYaATli3asgGERv09w/1f58c6jtzLzxIe3gah3LdIGcyWZ+9CBx5QQIlGNSzzPLjIUxhIfEp465YTGQm",
+	"8FDhsYnY3v7ga5N4jW33ykAXz6yRl1acru+vO5ZNh1HBvvi6Q/FZ3yrRqMkr76Oe3ovepuhmly7KVqxp",
+	"ShfO5AY3aOtlYolpLxMo8EYRrl+Xko0acJZKVSIZAnhnPnIc0C/u6cGZ1BFHvJPos7DQDfc6EXmZlssf",
+	"wSxeVd2VmoMFdFKWMzXc3XWG8j7ZjfvqLu5ThYd+JmOe9aIeWdj/6PFs3Bv2Ti/3D496US8u7nrDHtTb",
+	"AxycRBMHcJ7KpX7sRS/qzRUsXQpA+5q7jUbv//by3WD+t7P/+PHH87Ne1NPPpv/z5e9nxeDn//nbi9/+",
+	"4/bnH9AxWzMv0OhDi/4pVeoTXJ5w60HaVClvRUeD6C3RquaXmY+yNGb6Rwrt5ew/Lt++Ye/FiP0olmzr",
+	"4tUL9uRw78m2ye4yIHGf9EufXJk5zv7j/Y+XlQ24qq5cY1GrsMOrq/kgmWhSwR1SywbYDLbyB7JyGnl/",
+	"NtcSG0XTkyvpEcXNeoX2pjwRkWd5oD1mva4LMZpIeUumt2P2x72X8cacI66Y54xnqAyqki/9TvrsBC02",
+	"YjrLeCncokAFUgpHFVOhUrWbAhWG7JceTPOXnk0/QLRtyn9XNMEIRHKoLUv5cWAWJCME5mShmFzMc8Xe",
+	"YC+RrYetJz7Uz4D9b1GkpUDPpanb5YrjjjCQ0zyrZ2yrvzZkKZFrPS5Zhf2betMI66VTURZprDBsI1hi",
+	"gZdkY+Ilm/Gx8DNMd+n1EFZzK3rgbgU+cHfn+pswjiSNTBZlW0n8oHHtkWLnhZxqIWSuYMRGIiWNtc9O",
+	"8tC2oA535kXmGzPslkIjPkA6+qkpkHHhhRW5lsFxBQNI0YixBnfg8PDx4doMSi0dnhcyFkqF8rP8aGMb",
+	"5K/8+SghyHCoH3yk9A7D1iLcy1oI9Y85qboKoDUg8QvzH22WX75kRTqelKqRSJvIiM1zQIG13fOlAmXf",
+	"2fOIhaK1COoJgOCImCImkcezt9BCsZPz17CWeDSxUhYKFTQllkLUEhjfUEUyP+zBmVPtFrj7Lwra9Q5V",
+	"xSPqvm+JS/M3fSDoyWsAIp4aP8iiJHjI1/oySLxCvAHQpHk5IYyqRprf0hVhTBW7E0V6k4oEau8O0bKp",
+	"FwWrLp/xmTlEOzHXg+oHrR/VsQSgfN0D0FFkyQLArLJi92vxlPidRN4MQ7eh21JtMPt+WW+5yE0CmcEZ",
+	"x9e2gyD3HhxVkxKEKdBBhE5EydNsc7HB4FGtQgD/CthUPtT3CmTvdeCw91HvJ67K9miMZqSRsYwtZFFO",
+	"IMsEUt7SHKtvHbPvT6/Y7t3erjNiTKgkgmY2CPULbrDQ8v2pAQE1N0jQGewKf/y/8IGvET7wYJqvCzbY",
+	"rOF/emjC/4s5+G8ac4DFKwzH+6KIgK6O/+sg29XLsby8FWUc0gAws99BrWMZGWuFLqDebR/yrgm6qgF8",
+	"MTQZ0ub+fKTw5dGyFF5WMCWOEzRZRG9BvpgW6vr4z3P9EnUDThl8zBmUsFVjD8AeI1bKkmeeCRJeBam4",
+	"EnOdS4OxBoDzCJIGGYPkh7bDwX60jKpMjRXK5UUZgZ7Wp1D12RVArKGNPc0hfy+C9EiMLiXTN4qwCByO",
+	"WhZxVC3lis/IJ1KesUmqSlALh2w0j29FyVIzSvSepTnb2v/71la6s7e9+3Q7Yvt/30p3n25fMz2zq4Vk",
+	"ClZc4JCmohhjXqoWMvIxNXbMOJuJIta9ZmgfRT5Cacg3N/AKefCeBez9OLqqT7YWWq97Cprl6kmw3QD4",
+	"0jwRn4PClW1v/9BXs3Z8nM62ss/YakSjvV5pp/ErFVle/QXTDGOfzKdnLcb+cIMrmm3xo+GQTVeRXcsg",
+	"G0EouhVhtAasruHBjdhtIE0BLxyjt5L/w5YayfQ5SQPVpWYy6QSYYLoJo192wc4LeykbjhZCdW91pgAq",
+	"EzKjnMaDLkdXrqNLLyUvOsBNWrZNecWllLcP9xzthwzjzZ1hdIXAyc/LNJ+LVgdBLj4bk5MvxPgu0KCi",
+	"WYgpRvnogb4wB68Fqg+r6JiSGV5f1mC5ZAuQoSFdsZSQpwSOOL1h8DPllHdOPUC7X7uKGCbknXhO0TgB",
+	"XX5dFBovPdMO3lRZHWWNg8JvKGDRJvR+JHRmFxKXB0TlNil8fdnCkO5YlCI5KbuKf4GC4j2/mSDXagWt",
+	"bG4WC15FEWKY4E7HtIa614ieUo+YEmWZ5mPFFF/2mas+QRn6WuOZF3mfXfA8kdMh4zlYGbkqX8g8FzGY",
+	"mrAYzY1YCOUVkEpzdpOl40lJLxCTcw8XxheLvvWJHhOWn+yzc8FvT9+fnQzdM16RJAO1oKTMIQu/FNmy",
+	"z84LCFUYOgnK1P8LjGpFi1qqq6YWDl3ktKZ3Jc3tViDKs59u2fdCioZUlNZFHjk3AEL7QB0qrIxlw5Ye",
+	"KTbm87GpQFkZrHFRtBTDMslbEKvjq1KV4iL1RexFPVxk85uBooh6ZjH0n0jiXr3aWC/qefmoIX3sTAtz",
+	"55zk+Y2sRmdgRtR3UouHVd9WlMWGJkdMWTLIjARGiXIsliNCZA81CVhZxmLllQX14imzUZWmOUo66ngx",
+	"ToNTObEcPjcgVoiKDCPFnjp3oKlwRWXoqt28OH/38d3lyfenETs7PXt78Tfz6eXryx/xbyYLdvLX04uT",
+	"708/Xpxenr99c3n68er12WkX1jqlOoItaZG4FGRBBXwRD4mGoGwooNXCgwLb6aYEz2Si1na9gqbtLc/z",
+	"tJ44s76mn7cQ1AIN0dHpunXHqwsRi3RWD3i35RnpKVbox+5EoFJds4ph453rdVOgNkLDtCWNL6ESg9zU",
+	"dXvCMj4Ctoiv60PsjNuoX0KAOJxsjpoharXWjNY8wfDg6edZgRWrqmreBlUHbrGCYqWI45O1IoJugRMp",
+	"DNFfa4b7Rpbw7ynkwfei3ksp1BtZwufmMkS9zzv6/Z07XuSmYsVPmlzQCvxlmoQPtl34VG38PurBVq/S",
+	"Yp09cYWTf/Naq5qaHnVWK6sPy8mGhYfZr1jq9dOuua2hPaOZ2W2HAAFa+KZQDLrTU+WYSm2CIfH5jSzT",
+	"cI1guOdnM0FQ6lXtFCMuE15ylINfZHKenN5R2G/Dn9Zai03fnnW0gf6m5YEreOwpIJeS0xmNWp06MJ6h",
+	"VRZoJNaPKZafbc3/fu1le682vwd0tJngZdvNf0N1CVHuQ/MBTp0MkBTCnaFQlyXH1scvcoosNGUOIfa8",
+	"FbM6YFlZq0anCDYJtfTey1uRg+B4mYlZeewyWqjUgh4ilZuGnLLLbAPbwZ0w7lnD4NL8RkLoWJFXr7RV",
+	"zAyX8zW+ih/emwY8K3s4VN6cja5BenVupDdRNWuN3nM1jOxEr1sP7o+0a2tj1NQfolngd1FIJ8JTHIAB",
+	"fubJso8rNDQSHwTr8HwJqXl99h4AZ16By2NolJqJNKGEqO4RxKdw6Bx9t6pD+4AdD5T4RKjSIE7OpcXd",
+	"RkTCHMCGTQqESSDykE37DPAr3DBtaLe8Qamr4u8zTkmsr6o34hBiLwAUHVKpgFGoukMTYDlloZVWOEYj",
+	"Ht8aKOqcPIY4aK+kGQVPXSBhcHB1jhRRxREIFsNsh4jQNRgn5A5fkYIF7kU9WLpe1PNXSX9taK//doRB",
+	"pQknrLUtHNFGh8V0jJ9M9+bsVAZBj3hDoW8qA8Lv/GHhN3ZwtNVv6OJ5RUetmSzA49sh+6MUn8t7rOaa",
+	"x3KqxXoKpAOLDTwWsTMIuwLzvF6tCxnfirL/AuI3+C3YUNlJJopyynM+FgXFdrgAqkeVnyEvSSHEpbKB",
+	"eyThFoptGTPRwXa13ZPz10O3n+FQYJIY2zp/e3nFdvks3b3b39V7pFTbXiRSDlRSbCwpCmQOAqu7h9WQ",
+	"7fUHUBtnHpeY0IMKKNza4FJCUvsbC+jTi3r+IGsfT85f643kOtpgA5lVNN3439W6bPsJu/d/rQyltl3e",
+	"41psqBa8zYVXfSjDVCiesx+urs4ZLIzNGMF10JrCku1//mwX8ZgdDJ5G7GD/UP/nWcQOP3+m0EfjCtPy",
+	"XJaBeulFHBBL/W3OC8qZ5zmbyHkRYdlw3Qb8AdKAC6ck27wHJn0MbNz3vkVgmkvSAqo4aGYmLGIlTgTb",
+	"O9gbwNAqxa6cQ/FSxIUoiYsG4kSSVQDCb29oB/vQXB4wJ4HG26LSdVapbHHykBrRxYZa1SpWYfLOIe6C",
+	"fi6LubiPeuIuPC9THIq2jD8lPZ/RvKwLRejj1VI7uoujSjZv57CImlBqJ/dk87ndWOa6rsMaO/YM2q1U",
+	"iXmWIR4OkjBimRwrs381Mzu2mdvc7DETXEo4UDXNqb0SN8bRXm992KG/vjFfbf8lGFY7E8UZyMcVmNf9",
+	"9lpGnhStr3+Sro3XN8KcTUKnNWjIDvUKcA8A9dWleoYO/bqSXOvcvrizAkI7xnyNMPIE2IIfN4wxZRxr",
+	"gvrfLYTQAj7oGnrWCV+i6ELlDfJsSTZvGDTet/qJysVUuTtvc7lQDG84Iyz5DDgXCwgqp1xLl+Znau6w",
+	"16ViHs8BjkruiNGSffJ++uTfdQlPM30S9NCzZcdb7ALo9JJexU/vqQFL75d82VKqiMiMXQ6hmh0wQ01H",
+	"UyWCYiMc/ziTecKX/tDxm17Uu5oLhX+9F0lu/r6azAv681WR4h+XvJwX9Occ3t5kwm9z26X5wnVtvvGH",
+	"YJ9yQzFf2SGZL7yh2a9oiJakP8h5sZKmQ+fK0weHbb27erFNVgrYoxXy+lK6AswqSLQ2KjKEQvlLcLT6",
+	"IO4/XhuYkI61YvmjaNsZqQEQQGYIA0vHuYDaSZclzxNeJOy9kWUpaHOLhM2dVIt39Hdp6te6r3RTmsrk",
+	"kbrbi9gPZycvdi5/ONk/PNrWQqgS8Uegyv6BlmSPDlgB7hiI6AG/1YgrcXTQZ6/gxN+KpXOcjYUaspEs",
+	"JwbBn40ynt+ykSgXQosp6LjGwvsYt1SLdHv6rMLPHz+tMHQcnsuQ+Hb3+tvvvtli4e9bePy8yNrKEcLw",
+	"rEgNeOzxxICbUDQQzzK5EImJsjKWxEcg+Cu+ZFu5dzPu5KKEEIrtYzYpyxlI3NSC1GyylMw84gVaAWYc",
+	"+B3qQa6Dg6cVClUJBAlsfxnu7n74++5f/vV//PKLuv5268PuX64//P1f9YcwTcLeYU0nu9vbbA9mnmpD",
+	"2fpKajVk6t+fC2drVKYKiWdrJFe7NZWgCq23n09v1V/yqc1QIfHBhN9XHsQwWi3ymhZBX/zbydlPlOPk",
+	"MCgb+AdykXs2WGtHQ6HV/qBqEHdGBcWcCMNGjBZENaZLwac78YSXtAQuKxHe7Sv9eD+W012KnlG7V4Pd",
+	"54Pdz1Q625O6P/SyjE+hvLQRWOtWg2uPofkqlB0PnyfgLvJZVw8P3NnL0+XZ7/+59+bX+ODt+1fp3/Yv",
+	"sp9/Pfl89uvZ4M3V3x6/fZlN/jZ9c/vz+79915gNtNsn6sB8aJkQLncVdUiccXKNubyr18TTzQnYzK50",
+	"a/ZHd0G8rndWJPKnaxIVbY+hM/cW/jIhQ6vc16tzNUwywzGD3JxK1YuS+I91e0IImp9P2DTu27SulS6P",
+	"ZgBwfX7N4uttES75PMsQpqfirvd9BZn4Sk0RxKp40xKu0/ZCMFvjBYWiTowFUllM5G4RUtla19J6Oudd",
+	"Z7IhzGAjdqs2d5owoh6BoAMpn8eI6WOMqfDz+buroOtkniYdg8LeeqVGAwrpSECAMt4rvn0XmL+pH0K+",
+	"lroBAkqCQusJqEdAJz2BXJLN/EKoUhZ4q5h459T5aoa2nIupRGpyg8GtkHgVw5Tm1H4Nrj77UYjZEKtQ",
+	"8yUUFvldFLISZYPd96KefrajmG8o5l4232Aj91HPYsmFbDo8EJHIEWzFpiRNZBbgIO3xjj8JnliBoGPU",
+	"Y0Ni+v+zMMjQbj5HALPWyMb1mHnpnQjCa5Gzx3mDcGcBdls4ZQvY9CYBiCv8pJSKRX4OApNOc+ZfWRvA",
+	"ZlOy51p8M5m8U2IzVkiJiWsfhDlsQhuCnd8AOQSZmjnr5yJP8EybgtygRCPE2RtZmj+vKmhn5H257h4t",
+	"immjsI+8QV+HN+sXYmS2GZO//q1FyIBrdkuQLEGoUd1eiCb/RPTOc5lQhNVzHkxdeuVJfbVKBzaP4DaX",
+	"C8zJGeeyINejW8xYP47RVubQ7djvdj7vfz64dcbrD3/4BzOezQno7WBvv39oqrHTd3t7/f37NvTumUxQ",
+	"CguCgu88SQ5Gz2LqPSDOe4OukwSiyMCrjX68tAwlmK7xKmyG9RrL6VTmH91qVTWFQ0pJabHeP3g7hOP5",
+	"jIe5N3z2TDeMnle9cpQ19MTlM5vF7JuVHLKdPeuqRvsGRR4M9PXnkm1Ci+J6bl5OYuqjP5X8dl3x0MP1",
+	"6UF2bqE4pNR1qfjSmuq9ifXZJfJbsuqDvw6vf0rMIQ/OBjmtMCA928AOWLnolnYt636F0PBNjprmryAA",
+	"fUUaEBTGY7lcRCbvD0MxKF0vzeNsvrZW9dNuKVst8KxrEyH0sIJhvpgmo8CXaSoiciqrNRLjeW59ppQK",
+	"/CdMKwhCagnfsmJaLGkB4YbQnDmAkQCfQrSQiDJ0KbSKj+W6cPIO4VUQmNye44/VvLWIy8C1FxYTURsM",
+	"hJhb+BQHPBMZ63wLlokfnkAATT5IRTDY3wWbduDCZw60VDWWjlqyU4p8ihpqBRe0EHepWJgshs1Cf9VM",
+	"xGvr3dSrNOl3GsHT+svw8OQouEAIXisXeR3KOOToz/hycyBrJ/NPeSLYUpTDRrlrwJbK0zLl2UuvF1MB",
+	"EzJPlMtjscWbIO/EAPw4SOm0NJUXdZcPgGudQKplyyxrGWPgxHS5T1giBbBBK/dClZZBZeSobWvXnjwY",
+	"PDvqKMzj66ujn0OoChOpWgCnfpCqZEifTsAcMwLVWq+qz0SRrkDcNIur5nEslLKlCPQ+2gsz8ZXOcuMq",
+	"/1IsKn0+K1raD1dX570I/rlswYqozqBaazZqjQUGH3yBuBYQDz4SAPUXsQrpGJ/xonwARcpKPGaYNqsb",
+	"oAwgS4mynGl1NJ6t1z5LTFohi39tKKENfGExd2qIcFSMpy04JUkTY2UCU00l0hLLA5kyPj/IjGIUw0lm",
+	"aT6bt5VNx5vEaV76JnW2ohWsoWtGmMks6xhHHeA4QfNRt7wjjzGt7fvhnCmERO/Zl9YbiVbjzsLyW3Tp",
+	"VMEadS1nNs9aALxgoVGvgGpsx1AqZfjm5OzUlK2XNxBynOZj/VPD4LX/dN1hgd4js9Ur0KmGPuEjA/oH",
+	"1CZslT0bFnCuTGm/3FTLKI/N1Ysyji04qGf4yhU8sNkLqFA2SoGZ+vbD3q6ayNmu1fURtswmkvT8H7qU",
+	"DHNwc6EHhl6J5lrHkMqZ8RkFntdw9iFUC2MsnVsYCnQcs11i4YiFSAIOooOT93tCZeLgNZS6IowNSxXV",
+	"iB4tIb2Gp9NzmaXxck11Myw5lk5N/HSgqpclcQdho5q7s/Zq39BYNxFZ8nzZhvjd2HYY8xJRfXPEAlXC",
+	"FRh55BETy4OaAB4y11cISRXs1LqEpa9pclxhSPQ6DR1ULX6pVZim6FPTj62MjV1Vr2Y1bw3ZzEzAaugU",
+	"dDPaP6CYWcC56O34iBhT8EzqcwfBS/4+0OdMYUIJienH7ELOS/FC5jdZGpemSVP7NReNUmbUBzfGQyM+",
+	"VM5i1Ks0283+HjQ0e5sl8k60pVAnpg9Gp6awVBSy2NiQCVblU0DcWwPO7EER1S1+is0yjpGlgC7Ay3jS",
+	"Z1c2bSlVbLDaNnPw7Nl6E6DZQxvqTwbriBoIEzYcbWuczhzBtSqxTeQpxUxFiFyUeZ8hwBjBYik/HYon",
+	"iUjYfOaKolKQcaiqpg3R2oOCwZRjM/zwR2+07A17mBEmsoSZYFxejGWMd7oSpROJbR4VeOkfOzgtUD86",
+	"XsHhe8smFu49HQzurw2aIhWw3N/Zf3w1OBoOBsPB4OeKW+HhXQLqGbJ68PZb6frwGZr2LK0u/cEh9N+8",
+	"0AflsUOvt88cDQ7gKb9KxN4RNFgIRBiHlTBYIL3hwdP9vain+J1ITsY8zVV5ZlGqnjx7eqBf9X99mws3",
+	"SEyZo+T6RLd9sGfRCXU/GTgL9zUzSFKeuzH1D6Le7Nmh/eJxf+/+XpO+xfPCizJb/pjLRQ6HSqWZyEsQ",
+	"VL9wIQjJ98X5O6f66vbzuFLCdO8Klh92gB5mKe2vj6HAqbc//t/aNtYWSyrgWqnKg3CMe8PHg/vI+wle",
+	"oZ/2BvfX9/fh2rBeAOjKJIlm8ekWFcpjUZ3LlWqO69IHaz6U5uVjoFq7ueftGJpKnU+BqIL2A4sECa07",
+	"8xnBIkZYo21EbiXYmVpwgg2wgbdIzzbkLGpONBM35dv5qtgWfbtYG6VJ8kgV4BuSZc2gWTUjduwydYG0",
+	"DZUYaYtw8HlLhzeCnlB/J1WbvG6JiGsBxG2kpbkIX8+DzsF7TtpIF5zcCkMNuK8mZokkubLAWO4ADdC4",
+	"p4/WrW5j6IpKLOU8H4siYrmEZOZMWPcKPlBKybL0TmRLCyJVSIijAlV/ghVuDFj55gtWPyjE1dF/iL6j",
+	"ugTklfjRh8aY+F3hWYvPQy4jmP2Gh+bSDrNRXrV5dhAxtyu6rrlv1g/iCp+tb1ofqLbCWKs7xfYVPWib",
+	"11llQ/IfBTVxadG+UBAEp3BKCBc+p4D9ZoEDel9uHdhINVQb+Di7allqpa1ZU9PPRidrfe9XVMBCUHmU",
+	"/ZUqiH0tMaDBqIr03pQXtwku96ScZhtlaf3H5ds3NonqzDWEX/xwdfYTBHJ618g/NdzqKxyV1rWittuX",
+	"qg3o5sSsCnFAk71v2c8mUDewYmEbMHbCFdPLEFG8LFmFMd3EoqEHbDS0lGuaNkveAv9plNP11A8U8yI3",
+	"TPv2rBPc47hfussyHvI9vs79fL+0xDhgd23wfAn3RgW4M4eKREmadC+utpmJap51TYMmdEBFGU62IMPQ",
+	"uQci5qtGETuDaDnn6IRi6ogpfpVOhf0huAFIrWogZwByUJWSqXKOqQD5FlxFdDNXqxE/EAyn9VQDNdu3",
+	"2JVlKDXtpKr5tSIWmfpNiPO3wNIzM5l0dKA1NcnWnqroMhOeNE0rBlmmDVim46CcGrsa5BnUSrTgHH7+",
+	"rPseFfJWMHlz0zEbpaEjr0KGAlgq39fZYSpfXm2zY0dOgw8I44agkQ+Kj+cAoIH1jPQohlDfHIRtLWPz",
+	"UnTGPTYmg27FXzs0GbQ6NKr5QdUrDBCADqb8s60LgTuSZwu+VIayXqIDpqksJeIzdcbjrps71g5J5hQi",
+	"9pVH4tlX1t+G7+nhOtuqH4CoxnhqVSrrsw8vk7cfvMPs7dEA33HzaeeV792Ma3eTNVRYeC50sEHVXcO3",
+	"EO8rVG0vCZ0ba2SA3yO2EHg0cll23MLG1tUe3YnHMc0tIhIO1IGTaZ6DIaCdMcizYBUuAl5H51CjY4er",
+	"Ritn+gdHLsCXTXh2w7gyYZrA15UXuKZHKj7PYIEhFIXfCiq/nrMt88ulB2e/3XFCNfPgSgz84CRSGn21",
+	"KEiSYgStXiWLYGLRBg+xxnUXFu9ZKkOyrSKXybND9u++o6PTEU9DPPXEeUyGLjyxbfpYOasUMxDRnrF/",
+	"p9D2/mCPKfDU/ORZ0FSaj7OqaXBFWI/aKCyX7LF/dEohq0SAWiaBTawJsNlfl6WMJ94rgwRnJsh4oPph",
+	"PdkAQ+khRT1VJYvBy+8cmmq3Us13riDa41eei0Asg2krcGA/zWdaAG22/ylinzCLLdA3rb5+ZixCgzN4",
+	"9fqJth7cQyC9fVo3z09Rrd5Omwc/DHe90oGP9AvGOnGCNNDSN+SqevHX6Mk+JvRjjJ4gBgvmIAS8aCTK",
+	"BJ38tf0DI4rs2gU3jpyH2LBmVhZHH8syAA6QO26BWA6/fMHK4n3hogeQPqnkSahCHaGjOZSQZtXVqBb1",
+	"hGLVb3Mxx+ptWTpNSyiqVIkhtjmzGHFAEJipIm8tQibVuoJIIRvEtGFpNU3wE8oore6pw+ae+pIQovXw",
+	"vx42R0smVqOLUSbjW7E2l+85PabfmKvlVSO4tVGKzHvMqcGPB6CqhRBLbVqwCWZX6gFRt9VaDmvTACpP",
+	"/yiWRjWFEPha2Z/2kQzCZTZ9O02HOBDI0NMvFjzNfxJctUeuvgeI/Vc8y/SBA8EZjQptOQMUVWeWweER",
+	"IvglcCQQ0RapgmrVlMAPZYT0WYKACUz9sTB7IHopniZRoDwJYhOAvDa01awzgfERYzpgGyYSiDyZyTQv",
+	"u4fYnNIboUzSkGi4QsozSLwedK7NaEd6Qp1tiP4QXS0OEx7KFzo6YCNA7rtxdXFhoSB5CVf6k9bgPg0J",
+	"E7BY+smoVE6DkFMBuRLeNvl5yjFV46DQHwjBxwAJQp6erdSMpdQBX9XDYwgL2BHshYiAteUNIyaz7ZJK",
+	"aumzVXZNZbg8TMLBzjO+c3P9x97RfRCeyob4fa3gvYrhsuPhxedR0iplLLOqc2NSlrPdvf5ew8Hx3qwx",
+	"2GMgztkdVfOW7+7wWprsxx3dHD9cXZ3rN37Yf0HYcAAicoJ5fpWhhrBwTrTY4L/hhqgfb0llQ6ygk7ZK",
+	"UlcANwXPPFIQgAlMBhE9S8luAP6Tx7f6g60rUts4fIEAf5WYtEFbAagON5f/nJvlaMlCe/0Bd5RFIli1",
+	"r06cdHIJz2PiZjpz4sO69fIe77JY85zANi48o1onLvuu9ub64xUSAB6QIgNb4j1PS0pmXTXI9/6zXx4t",
+	"ihzHATwEpYaWifo3WasM33poTiy2MEnPzQKIx1RUFOAKoMIS3SNaU6rH3+orBHpkiQzWHd9AYP3qfHgt",
+	"K/0inugT2vDHynddeWUX1teBP6063vUu6intjb3ZurPUO1C+68aFSljah4r6V60+Vsk06ZRkElIZHg/a",
+	"RO1Bt5BYTxr84GH69PYG/adP+4P+3pPh4WCwR9giXaAvYLuNhI9qBl9gD5h72dudCJ6Vk99Neh104jIX",
+	"TcJiPf3P8S/I47u/JsQbu7weygzmNetH6Dx9aI8vtefDPwH1/Ypd1LekRxH6qU8N99VdbIhHt1XvRLOy",
+	"Xm2XYsOBm4PoBafMUuzaFPAHXox6S2+4j6HL4Sthb39QZ/OYSKhf0VweocooEZxKkCHB7gyeWu/28edn",
+	"/b2nvbWhmN0V/pBCYXWfsKBT049KWzFhptUKiA0yehIkifEpWVenTmy2FfEjh4BuqAAY6KCPofk7VZ6g",
+	"1Gen01m5HFqMmpwtBZaWxJS9cH3cYzaWgLSMlhhraAOnITSDgNO+SrCwVV7wywi/8SxkpIKAX1+xWSFj",
+	"fYvp543Lw9TFNh5yAo3zkYchRALUkn2GDmDTMehg7uejAVPH5HXEopOdbTuVAqn12LdA8JtXm7oRb0GV",
+	"C0ppVTdI1MA3jGfg5kYv1XuygUwE4qMiYgpCjQGkCuyMT/7u/QRZb5A7v2i+Te4Xg3tHdYz6DMDn3LpD",
+	"0RyesSzNhUI9kPTDabimbxNHZm9vnV3EC73d2w9VtTZnunGGirnANW7OHFRgsExE7AYzJh144MIhLSct",
+	"yGyEoxcyh+e2fvzQgelpCrGxxEL2rnoY1GCvWi2dEp4ngPIMoaRaPccRmZBNvyI8RhPnqJ3HcuoBusuS",
+	"2cE6tgBTDk/NssSO3M3TO8geVl8hY6HvqBmb83NpXvOa8CAvV7V0WXtctzDhRQsWEfxkglNSUqi1kDz0",
+	"yr1EZmGoKkiFNxvC4lJ+ggbVJxPIjGlVtvguJwhsRaI0PNGwSUNpE2D01pWJpaJwtMZkG1G+q9Z09R6p",
+	"wopt6fGDR0Rvec3Pt220chqwqjUxGNZjrcNcQwyslC62Gp9qgk1rWiTpXQpMHH2w7NWbv+7scb2VJ2yL",
+	"LFvbxJfSwgeSnspknknK7AUTWcVetDRIu2vmeODNcT80x7s2oNXv0zvhQogU+wRX46f1hVPruDfUgcfN",
+	"GtHJ5lyGpPRLfmcOWMBSRMnumP8Quep1aS1KyJftq0FdlCjTCEJ69uTg4LAaO4TfBGNi9p8ePH0WSsSh",
+	"5lenIkX/d+LOHh54FTmDOCHzk4zkRJ//brFZ/98NZRpWqhAvvOLyXcYXDvYEpwinRaeIBw+udtLwpj4g",
+	"mhO7jv6c8Kggq0FmchKHYbdPksQRH1mW+ywL85Xem1soYSNGwzTNzR7a9i3Xr9+8uDg9uTz9+PrN5dXJ",
+	"mxenl72o9/K005cfr95+/Pn04m0QPIbm8VxM+F26cS1jfepuuCoN1tVYsvkMruIEYCUo4lgvKAay/yCL",
+	"9HeZlzw7l4nzvz7S6hmOoGlJg0deUij6SnEH53JO3gR4791so7fu25f6jAB5awsdl+ndathtLUrpoSR9",
+	"9ha355BcTyYaA6oz8QTd84WIZYGCAFWU9dDCSZQt5Tye6EfE51jMbB6BiSNSZZpl4CwGjcUG2fXZOceC",
+	"kASHJlKwh4LhXiQsl/pvOZsJquKq1VJgqDYEAguTY3wbOxw8thWRvM2KNOlFPZpuL+phvx2ti5rStg39",
+	"wbWjP5m23NKck79pA7C7mczSOA2FLL/Bivo8hxsSgiUqStwmndSxxNqlL8wH3gzY6hxrqp+LIhZ512ra",
+	"mlbmRf2nedkHU2rcKmgnmOGzRjdGBHncooCNl6dGzvAT5lbMuYZpubc2rozguXCgday21UFmTx9SXBtr",
+	"tBMITgtkjKf/m03FRmmeqCE745/bOANKRdLUHIPIJEURjWdpfsxepoqPMjqrVp0Zk5i/qNXm4p/14QAr",
+	"s3mx437AKvbYAP0NzeDfrjH0v43SLP0dq42keSIXrfIYha8a7TxVE8qQoXBNJUkjMp7v+Qy1wSnPMkH+",
+	"TH2JENp+MRaoviEor1cma8Dms4gdDeBprUEuOBQ6gqji0ZKlSQaJKoZ3gnlnZALJ2nfn46MOgKttl4VJ",
+	"QdqAWXArSnS4rUjuaK2BiFA5FvEtzV2qz59b01CVYrYiNBt5hr5DAFLESkKJK1foTsjeevaxlmXaZOCV",
+	"UblU2J6ymDrZe2ghHIZEndusKoS5lvWE0eq82URmv6wQTivQjhvsxGTuV5MhZ1qjKuWlr2gYLEjIEDOS",
+	"A2ejQvDbNdDGRwfr8ZoRmveK7r8aENP5u4/vLk++P9W7fJpmWRpLSJ05Oz17e/E3+k2zk5evL390j56l",
+	"zyO01epjAs7emSj0Dj1mJ389vTj5/vTjxenl+ds3l6cfr16fufaJZ4EZeCoTkWH1ikJZ2w0BDre0P2QX",
+	"7968ef3m+48Xp//57vTy6hKG95/vTt+dvvS+U8Q+I/bi5MUPp27otYv4x7+ymMcTEbHvfVrQU332fBmI",
+	"MwO4TsygwzG9ePvmxbuLi9M3L/4WUZ6gnwm0kMUtGtm4MbfRSD9enFyd1l7hxNgruFRmcPqq8tZG31l2",
+	"ZXpRL0j8XtSrE60X9Wok60U9j1K9qPe916U3P92YN/agYmRK7TU33Ol/vjv56ePVW4L3ogttz+QKICSm",
+	"P/HvL05Prk4vPl79cPKmF/V+Or28NH+bttoBpcOh+lUZyvxvZRhgjaV4R8qb7CpEzEutcmx+r4k8abEJ",
+	"pCXVxSQ1ESzBeq4hKErvjnrWiHHDWozf7EZ/2bn+dot92/hu+4+DcACcZ7QJGW9VKXhiK2b5Fh60k6BQ",
+	"x0FZ2UzYDfM5p/53GI17+E8aDWm8Ha5BUI47SCOK9tA/VSLhYXw03IGI6g17EMonU/CPvGFxIfMhlWeN",
+	"qBw61HXFYz6VeTmJzD/eD1iW2AYngvEDQuOdGF+KLGNbnD3e11IuX0ZM8eU2WAqsG1oEgE3/iQejTKfi",
+	"Z5kH0QtyypDSg3x98uYEkApGXImIqTnAqLDTuWYCu89FkWltxgl1765eBPwC/rBtYdWP3+7uXH/buYQo",
+	"LjTEtzT5V03muuNZmngxOw6p1dY9I8hF75RFFROvvgH1CXEg2OkdlLokgLEJV1tKZDf+Od1m//gHcz+4",
+	"1mo/yERsY+2Sy6bHL4DyjD/aEITKRf/Iutz67HXJxoVWNL2SeBV3KqUYw6BMc17U6NSYlMjbRi9kgmt1",
+	"Vz+/QEzrSTqmIv6mdG0uFqIgOEHr1Ke6vZlc0MMYxqyoBhoi+VKiW8JL4aW+AUatNzQQUjBJJQ/48yBr",
+	"bbWucDnhReJVqwm4kPQQ0fEIoRhg0kSYCq9+uD3lXN2Cyuuc7BgWoDVYE6tdvSpnMp50yb9CW3o7Ov1K",
+	"v7Za5vEDXq2n5MFYg3IC0nEFLKVFpcGAFunRleoYWJTIahimWOJHgNrwV9+oHOhgDVaNMEUESZ8J2rMB",
+	"NBo3MnjAaUhZ01triiabIi8G+APuEai4EiZ/5yVGd7t37Nd6UpsLkQkxM1gdtahFc/m+TnrD3mBvx4W0",
+	"7T2rIFfvsf/zv/43GwzZrzwXHtJJWkH81ifKBLxV0muaDku/5w6Zhu2F/HhJIU4x+s0NQFQ3EOB2UPZz",
+	"rIzpkMAWXWHJHhafXndlUWB0RzR1iKn3Cr743uuiSO+wbqJzJu9fDR4PBwfDwWH/6MnTn3su/K437Omb",
+	"Y8d83jm8eRLv8FGciB6mNkMY4V7TBe36CUpZLtHZmFsasBIrwXDcAENQYVzdqgfUTlu46PdVABj6MVcb",
+	"fY1AvWmJJjsxN5wVS7zpOX5aOccDOMd7Q7ZXSTdXjVMMriob+kpn+j2/NTiCVfy2jbMgNzv+IuMz1T3V",
+	"bCw9gIN5ngBu0FLL+Dz3y6jmICN0L1vx5SlvHTv6SnUlHs7CaPXbKnFhdKy+ESkusOagbEln+rMYIw13",
+	"NYe84sVYlC8raaWb2OX9RI4WVrGACN8ZLye48sqLbZxhcrTemrJGLZRz6AEoh4u2cBOqPM8zoSr5SCAb",
+	"g4TGMDQ6B78INbFIc9Vnv/R2f+lR5JwTPUkjbQWp170DRDvbUkL4YPXbx2z3l/lg8Di2L8FHEawxETmR",
+	"FxLTIoogTptM+miFnr+1+4+tXU8V/K+da/eprz9+s/3tdlBz/QqpzC2VD+A2AzUvYjLPls7eSbimSsCc",
+	"KbhRy/nHpNzEoB07n3qxumRCd/tHf60BZEWi0ApPhBJweLIwRMGDgQ3CBqKryrGw+BC+XbCtxsNXJ1dY",
+	"b7kCh3dhbe6UfWmzCdDfQekgkecix1QBhu1jJC2y+wjjMvY0W8AaXwxThWnyxpIyKctZXaQ9XHVyPuzt",
+	"PLv+oGf4xyA6uP+HowH+seOTIHCEOptKjOGDI2Vq03GWkH8ha0cZT4TaegSGqetv/+0RGD3qv1UHrx/S",
+	"zGb/CP/L0rwEGwl+/Tj+jjq7j8IjQ1pjAQ49Sru3CHwQFicTmnp6u5FpI5dgyZgsZxORKxs+6KbUfUaa",
+	"1Nf1WSBFKItLbT3a2XlE9p5QxlyFBaVwx9gLAXI+MKnR4nDoS2dO0bhpDhnAvBFJxE02sjPNgfl4iK/8",
+	"JAnhQ5MDAHzzcsd+6VWiB1sgx7uviUVCqe9o99G/ndNzsZS3aVvBdzpGK/Oe6ZJs3KgpWRVwff0jO0P4",
+	"6qnguY0Xx7tLzeQt6imFGLIfrq7Od/f1bogzwQtWis8l25rsx9tu3mYv8dnsnDLJABrbHpt+Kncn+7He",
+	"eONiFlf5RO6/F1Gr5uRX6kzSu8AE9tkWhIAUs3hnIUbbxwgmAcOlRPdNrOgbmdBrCZYh0bCy/4wkAzwB",
+	"6KXXPbhkbCxKBP6p7USXzzMSkxQTmFDVVGy0LMGyjn8YsOgs1e2BkB8uEhs2HPspoMD926XIS0jDa+Jq",
+	"WVN993S4F+aVB9zRUz7buRVLZWOirlfc5FM+M4C2EFWXlpBTukJZB1BboKw+OljTuQWhY5Xerpt5Sere",
+	"WonBfxYtnEW+XrH8iR7rKFl0QvYBn7jvhutSiO9hjz+HA3GJ+ZxrlDg6PClUcpghzkMhVCkL8U+1Tzlv",
+	"SwsEGxUBD9d9V3SAzFOs0I/dharGWVNpKOouS28E4rxgEpjzA2idW6shFGtmcm7Ms0NnfabqvJyBdRgl",
+	"etLRFBmoHmqIfz+RZiToHcELR0n96Y6codVUJ68iBoEL0aUteJGlWss7GjDKOu2YwRa29F9VfTrVVKmF",
+	"Tf9CoozmKbhD8yECE/kKZYcxtKVFYQJl1X5PKxXhGCpoOgjfg+pAqqW5RBRD9gmp/4lcTLkNpbTv6QeQ",
+	"8p+QGp9cXoR19NnKkv7c3trNALibviatvx4J5vB4KEkU/ADo3FkY7FyjGE4rGVmFoJQsO2Uw0hAMUimz",
+	"xPoTusej+d6rRj00F4wWSB1V9lIzESuNw7m2bBy1sZIfhDWrV+jmcaVN2rYmVCYb57KA7C2Jb9hsRH2Y",
+	"p1r4yCE9ELbIyvJkHYtIOWzrgVdNX5OxrSSmwXUe+DDLh+AgKQSfohHdM0AP7N/PlyV0dH/d1SqvuYlD",
+	"Pmh4jWwGv5apf5sLyM/Zh8w0DPkP+QbaEs3acFVenw+xGEDpgdOilamWul9QOBxm/Hbhrw8CGvCuMNp7",
+	"zRz0QTsMQZib452hhkaVIEXyAZ6HWtL0Kn/kCVnrIAEWfeKKeJPNls5MsEKtSixCGkrKhkZ/JdXN7eKo",
+	"7OgxvSrmYhiorUMpp9QvRPwqVBix6o4W03FDsh22F3k7p4rHBpsFJAG4T/uMXLRV8FKvK+DCzTmyk0aw",
+	"QMxzgBMGshp9mOE9scZ527xQcYgmAIMDqC/w4mGLiFLaKhoGmqLLebiRWgs50TJAxQ1BS3TUiNJ9JQuQ",
+	"OsAtQYAVtviIVq2M+KH5J9UGyIGcIwF3Hdxn+hZDkASQZ3LKYVaZRLQ9yJIRCYZ345VXCMF+m2smUyib",
+	"fOo0YNzXRCOt6VnJKMX4DsockDk7WlOA86gSBX4YhNg2bLK5dKkyESq0apo2hDFhaKOPDaBLtuEgzGyI",
+	"WVv9fFvyReZUCc0/MrGk0pa6IS0O6ONMFcGJlx7jeqWKUidSYQ0u0y+Pk29EGwRKvqBQ6vABLHmIMRk3",
+	"07o97G6iRh65F5ukbwok2XG1DK4mAkoBq2N8NkrTv5Kt8ujQmYk4Fu33RdO6VNpnJ1U2PBL67CmrWEBI",
+	"ibyx5h60abPKAliB1mLD8JG8E8fEZSA1BqRzbtKc10XEREacx0NtEUGoJrh0kAoAYlo08ALBUGp8R2RT",
+	"vTG61WiJMDwOUqEiwzrrH4V9pT6b3US6xTpBmwq3RtBpCwGlR46R52h+BSa4gNu/e0Ky59p3I/D2vuNJ",
+	"NSFnhQR9OZ9OebFsQe+YTxFtFl1vAWjnCVTM0SQMFVWogDC1oMfzsVjp/NaLDlAbjpN297Eb+80a+0yL",
+	"Cc+NLETARkVOr2BNh4IGTuzvZN3JeCnyeHkW4jPpVDCZW3s0rJi9fDDWuLk2U33NdIPsnx0Ouj757LDz",
+	"k88eUuMORo0jwt6wpdD6+MVwvqh6DRaWAgZtNz+dv65lbJyS1mmxvTiijQuHmm3l9+pa7FCVxR3aEFUb",
+	"8KKbJfe/vUFCAnCOAVKy3m/BRF4WS4x+vkm1hO1HTsNLlcjo0LYuJzJphb3cWxUf8OFk5+dgbPjXzMKL",
+	"DBZfwzSrvzZuCes+cB4efaJ/m2s+DG4mUtXSgiVSKz7jqb7c9B0oszvABTCxwyBaw/PfmBJ9cLNnGf6O",
+	"F5OS7cEDq4i2++Hvf/nXb375RV1/8+Gb6y7RAl9IvgBqYejesCBFFlkA81mo1Btk16kh2x8M2tOpjUEI",
+	"BOZ5WTc+WNAxJfJEy0DmbHmqZw6QCXUX5jHAHJjmU/AvJS7InExmemyHg8fX6w3xwSxs9Pe+/bEX0Z/v",
+	"cn7H0wwgNa+ppsbJWOSlaiUhe6dEsQMPUc0Gk9tiQgn0eu0AMuduNbgi5qq1AEg9yaR2Dv9l57+utz6w",
+	"nf+6/gb+3v7Tt9X9V8vtgNMdMeJDcFYdndfmdcDbtcQNbKn6pWuSfPxYFisEmSdMCW+H2RGx2YQrqMwE",
+	"f9Rtmt1ifNOkN+wdjG6e7d88PnzyZPT4IOFH/HEsnu0/SwZiIA6ePD7qRT05L7UuCqYnPIqaa+t+CS12",
+	"TT/wqH5bD4tnIPGK/PmybsU0FffpuTOwekar2n965Ld/aQL/bPMOQ3fHqS2Bbp729+6vDbQtZO9i8m4d",
+	"0RZrMa0Nd+5Y070Fcq8seCxYauEmK+WguujSdr3WYHjDjntLD9+7JQ3gbQIDLRIyv6XT7hVdsJdzWKL1",
+	"ANUy6QRzbdZhfZi2SDr5QetCmN5FbkkdSS2RQqJVlaA+JgteL5aPwyZ9hWWrQjm+Ps2a+tYGW2xmmrAo",
+	"PPYIQtTyC57B3+bgnMvkBVSkSnoutVf//cJgS1+i3KzHr7fl91Im5/rugOLOPFmaH54vK45g39CDZ9ON",
+	"qc4Dwof2uq2QrHeMN1dHkECRJmqjOTvW9rVemdDU9OYqvsD0MGLoAYD4zdnIjSH3SUuEIspPjxQxEoyS",
+	"sSE4coMCxNAALHdbX9jFWMoEUATSXCjF4omIb7v38rX44hqPy4O5pEzaIkEp98sKrDDCTuEloI4a5rDJ",
+	"6itzjDd7bRMGSpldq2tzDB7OU4PHq1aLIpgvSKFdECpmct1VNZHFuNpps+jdzn6ACtZt2GzkJYpcWacC",
+	"zMscXz4v5LgQSg1ZLKeosVmn24x+s7F7jEOKtoJowV1xJ/JyB5V6tH7uDR6zU15kS/ZDaltKSwjhgzaO",
+	"TQiDOcV9m/WtNZ99A5ATmaTZWabPSAkJUGzLhGZu95mnOgx9iDZ680KUxXLnBMNIzvlYDBlH2CWvPLxm",
+	"ZsrULYJiVFHLVCflNMMpamK7+RDaL+TBVACfBY8nPjoGoNJHPUNtfXPSvHtRz1eDot55NcVjFayVv6uo",
+	"B/8rrzf/a69n/+vqKCrtwIgQfjsI2ryZyQXrSAUMuORiQTTTwqagE/aeDZS0/oKSErUVM5UJqmrDlH/+",
+	"GMs8FzHpSeQTnxHUWQ/0pMojtjTDR1tE9GgwaEjHjZZ9rxh2UsPvwaPtveNidGp3KtgBGDAEEEzBbYi+",
+	"M8IwTVUVnbC+44+b/QCs+EzkAPIOf3XK9FvnUZtZ0LjOWN96P+Fb9wFiV9y8g6g990xfTlO+xPkgnn/k",
+	"h95OCERE7w5yyADGOoHzlguJbkh8RrOQg/rrEXkn07Lm1onn4GpHzof0NYcf8CbvRAHPbAQJtdcNeq2F",
+	"lpUCOKFt3SQkN7Hi8UQq4YW7NwtHIgB5Llk4UcZndIWc58nHgorBhEZS8DyRU/sjXW8AdMhvP4rFlIMU",
+	"KX6bg1zvEp0+Qj08RGzJPvIFL8ISOZEIQq5OiwLRjUKFcnsumQNWg7mKvmBa0q3ORNw34HoWOGjY2znc",
+	"oGiuYVz0QF2AGhw8DcqmImsTzLw0BHgMQusAf8LDLEHT7IwXfCpKzA6ZQChhrX+/0EIAlqklIV3BgVMT",
+	"WZQix9ra+4dHLJ7wgselKBqJcEeDdV4unPHqAra0tmdYeHBqTIXe6saz+Tu0hB3s7fcPo16Sqlv6ZqA/",
+	"T8VUFkv6Zm+vvw9BpJB2jBHjj5/2DxqLC9hj78JZ+lcAlOMg0h4pi1bG0pzNlaA0qIEm015LbUvLetfU",
+	"uXQTrI/jzMOFs3BsiADvvG+OcuvG0Q1xq0Lg5oieR54n8JFiiyIt/3/sfQlz27i25l/B1byqxHWpxUsW",
+	"y5Wakre0O4nttp3OfR1lRpAIS2xThJogrShL1fs174e9XzKFcw5AUCRl2e0lueNbdasdmwsI4Byc9fu0",
+	"icEuZZiOhVp6EFePYzhJ37lrWz4Yk4vE4bw+fn/LQ6h4OUHQOgtzo5Fc8X43h7vIEZpvYJrK+EJhTdT0",
+	"trbF+Mq1ABwpGV8AX4FI2NOpU7FmYtLQ4bVyi2sEHNFLuYosiFTgi8Xo7TefIDr5TngZnw31xgF+IR5L",
+	"9yDJeT1Yql4slG22j88d80jdwyi10XgmISp3Ji9EtPRI73poC+y1w8q+HXNkc5cDC+9nT3nETvZ32Orq",
+	"2jpTad+XYx5EKzk3p6qk+y67hwu0tiXwac7XZG34uQ8KeV+Ecx+TlZjfHVYejf5Y+u8AHlItwMHSJnKq",
+	"BOTPYLf4JqUIcKKgwUYyJCVuYADAFJO+eAIE9GBKUTUucFKQesuemPm0W4y717vernUtsmrVVoPdX2PB",
+	"OJusgo21rE1VQVMofZSPJVgYi1b3XLlWFZKvKd2y4KVEoGI4tahmW0F/7Rj9QB6xllOiSo0iMRjAhlh4",
+	"gdqoRv11T0k7q0u40Dm7928TUZtpvxYBPSSey2Z8rdpdd+Ycq6/tnNKsG1GwaCAApKclEMuGgSSeahKg",
+	"g21qav0MQgu0Q/dndjn1ygZhqOVsKmPimr9Kza+VO+TZak0X48HbDzbFtJyA3bhyP3Fi6mTHcuwgHLvn",
+	"kQP9np1azgXGSEFHzKmt/1vbcT6ZRBvEyzEgmx27wD07jmU/FOOyYwHwV3iIWAWwc9hTfSJsbjx7sdJg",
+	"vYH0hel1w5WDL4VQNB9rRZUMRkxGW6wntG+vehSdwIAiloTwBB/tmQi0IqXq9sM73rjrPgIcbC2IYJ9D",
+	"4CThQTgfCmiz+jNLuIgPattaiuqwAg6ZCHRvJwrxSVv9KuFIp9Xkk0A1nYzjMJbppJH9onm5ysPJiK82",
+	"7ZqqJslwcwCBn+xiQ2Gdqlp7Y21Nm14JHNNnGQy2mQUzX7Qn0jhqR2IsVKDaE9wObTOpRee6lHVGv+Qi",
+	"iCCMR49gHJqqYGN4TKEnaWJ65jBbpqTArGrpwT/ikwkGNUZ6IwZjZ+MkkvmS8T6cyEmBWX6zjPfarHoB",
+	"Y7t0y+rJxC5dk+ZZujahGPkqlJHPVyhke+eqSFN5YrIiehWLJJ4VO3iKjfiSJfHMJF+CyGx+BI1yYtoU",
+	"uzLssLnm5Wtg7GddoMWP/eXs7JjhBUzvSNuZRamqHJXp5qbzKpex2+VlQGlZZl9ru4udiymCO3o5pHBS",
+	"bXJAJNiiDGOqCG0c84E4qIggfljfKaSfaX2h5f4ckSgUC+WQCF+hs3vCC+K1XhY9TEpJDDrs/cmBPgEE",
+	"fAY171nY7Lk5WSJMWU6cg9Nu19pD9VI8rqB4Y5DGQTI7BX5ubBEQPMb2yFJJy99gJI5uyk7A7CnzU5AA",
+	"Cos8dxykNuPaz1cy0i6E7ffXc9I5PqCgIkGAEmFtYNh0tvAkJTCZJ7bSk07QSSyxjjp7r72Y8QFaYyan",
+	"zFM/gIXpkebuNdih7XYJ0ewQLA6Go0TlHtWoORzn9O12vkdAaW6nhp7dSZORjIlnp6LbAzCMuGK9bXgk",
+	"Ozt6s3fYQ/A1TFcoORbYBWkzO5AUNDkcEbPci8Bs9wyWipmISSw/W2Rzx3F1Z18K5MIAll7T3UsNfKCg",
+	"9ajxlTXT51E7xG+t5z8208KTgLDYqiblGnuw9BHfv4OOP5clhZjTKCPPUexpIesTCyXTeCDUimc3n0HN",
+	"NpwdWiuIz5OQB5Ga43trdKNuZA4RRUCVYJ9QR5dUNleBhod9owkZly8FJuzbev67EdVMYACTI6UhrNE8",
+	"1TLuShQDTNvnxnW5arl6yYVmk5DrN5ThjTvIShMhJ6GA6iCtOZXQLuXM2ZhEi6dnAw98QJZE2juaAsOB",
+	"D09tAjTLFzbgcRxoxYtjbrNebmnbLCcUiL2kZaIbVQuFNm5QKrQcsKc3EIIVrxv1Svf13IiMJkK8xjML",
+	"CJFMJah6BVNSZ51MebVvQ2cBeXNwHghLMRAolYr4iepGjF2IGULEI8o7JkF5YXXZQIahGCQyZk9B4g3n",
+	"TX4YK6h9bSRnIvVC628y+rwN8ZSEoLcoSFM+u7BIpszBsqUFBh6HVia7wQDw6c8CM58tsPvbrFew7nvE",
+	"mK+YSvtW2lnPclb0PNYzuPpwsX5VD7s4ew32NlBU5IPAgFmcT42oWj9zMpwQFSeY/ZmWFhQMaDYFfhat",
+	"pAnbTGK/thaXIGmwD1aecUisx9NkJKKE4vI9bUT35ATLUHp6EfWt2fhwFQLVjZA/VR8DWc4/FtS1H822",
+	"0MnAEiRzF/sz9YfCpzYVMkC7kOUOBoJAi0nvdyZ8MBL1tUar5tXSOKRTULWbzel02uDw54aMh026VzXf",
+	"HuzsHZ7uwT2Z7WhOEFZV+W3pqmvGsSNen4hPglq7tt5oNdZrTo/PzTzEr/bn7yVeYvtrbSgWVmsae6R0",
+	"5z9RDFjtDiIozlJt1oNe+56XlYtRBwetJ+sZfIke1rV1I6dEw5QrRGIrKyEjrz+REjs4MyhYeODGaivr",
+	"4IW+rr4YphHjkZjCFoXd15vyZDDqufUgVPnRxm6xS0AdBJPZY1+7cNB3a232P//13x7rkulJv/jusQyq",
+	"OUiwxsdUoOkbYat2dnf3dj327mj3YP9A/7S793bvTP+wfXT05l3n5I3WQXsnJ0cnMH5KHcDZ5My2oXII",
+	"ki2qBOxR8Q05aD2tnLsRZCVJtzqxZAE+GXw9nrKwMl5WdwsZFdqM0CU3liqBkgAeo9pE+jssaupGwGxB",
+	"1sSWS87MNtY2S2r4TuB8zaadKztleGoMRaTVh/CpjFKr+57WUPN2jdZq2sfu/c9//bdeVIM5nh1YttBS",
+	"/1dEvt6Z5zIeE8gDPr8+lGB1wObYB4OUpqJcu4ciUcyXUGxktCCAWHKlN6EpHMwUJEoFGSyWvsqgoJd+",
+	"Gcg51XsY8J987004ow1i4JwhCUNhNXDAs9E/YcgMKmOmZlHCP+dTNYng41eXAXHZg/kLJSeZ9QvPPqVn",
+	"GA+BLwP7/d1bYuiGOmOZobfZWCTc5wlvIDJq7p+g2DwinJK+8CgM0AD8twbrUJCmLCeDGKg+bchAtZkY",
+	"T5JZfq5yb3tlsxwV8wYvu6V5M5JoqEghjrTlSNITlc2FUaqI5mai1JH4DMkwlfsmKEYoXXWtunOjLsJX",
+	"2DDK1VwCpcU2hQEb9FM+FE4wvGx45paqeS2N4ZXsx3NQ8yrx2MiCAhDY3pZpioCNibkOVC2Gw8hScjVY",
+	"R7kKYwTbqGrsxkYzECYVn/B8mY3xi5yyuedZ4Ngl3/9Of2BuEKYKcO8zh5bFQ5kchb6Iz0Y8KoVXK2xX",
+	"A1OHpSCQ3EFQPDzGjTMWqMpBTgujmgd3KgKmLiA5wDNPH28OjLA+IbFNF69S88GaMNDexdMRD88Zj4BX",
+	"DQFI4MeVqrHnj+QlhWiJwGfJRNOH6R0LaFJguiCIkTY9jHFhO4dFGLJIOplRbo/7io8BB+aDfsu2lBdj",
+	"Hl+ov7ksZtAueLDtGkcLM8aI0dzXkBEFvFysT6PJspBjJIJnZfv7lbuHqz5Vicg/iIIk4OEevPl6H/op",
+	"S5eDMb3WahHebmKoHLLyo+afCmNDOdC/IIPDW8a2zzIKHz95Ne2O19q1eXtC2xiY8ANtq180r4HatY0X",
+	"q6sYS7XfuxAQuOwdEKUqqnk67ufUaagkoM3PzYhncBwQPcla4w3tD23ghJYNzE58M1PDJ5ikxDtXb3zn",
+	"+k3vXL3xaNc2b3jnsxuP1u7uG9zthODBXDVh84+ftPCXB0Xhb1pklEEKAmO4tHKdotRu+jrhQ+idKXqx",
+	"n74XzOeyD8ouaTrlFNBtrcqQP+/dNcCO1/mpyJBWtqU/q14tc0kgisLq1giSolpdQlHdTDMs1gpkb0MF",
+	"RII4aT+fnLc2byzna48a4joaAmWCcVYiFos0wnfvLgJm+NfvxNkokish3bHIApmQYsooaBsUQrE+S6SD",
+	"rgMQNIr1BfaMaQHRfq2MduFVEAlqPETIAt9fqpduzfa51JYNmTOnJv9r4dhP08FAKFVb2lrJ5oUeVqKT",
+	"DhAyCpByHkyRbDyqg+uoAxKFa6sDrzzOff+y9FoktyNId3E2P8rBzyIHEFW/gRTc2Ez2lroYzWmI45RU",
+	"0Px6enTIxiIeQgp/MMIC0hfrL5+vbDFOoVoloFYvSlHMiKrnQc69Yz3Iq83xCkGFD63Dh/6z5PTTZztg",
+	"C5rq0PbqWmt5d/ydfjoMEEU6K6dK4lR8/2FUig2vY4faT2jqb9y/k7D67NG9uCf3AgLVUPRj0lIQeLi+",
+	"Yk1LzAub7piP15uCc4SSwNB4wT2OBfe3bJI51zMRAGBKHtxgo7VJ7IDELoA9u4mIHkR5nggI/N9TNONR",
+	"vf1E6u1RSV3X2MMc2o2CIFShWGt/1f9yutbKo54dIIAMokTEl5ygkwjIR6uAgRyPeeQ32O/YFQbK0uKN",
+	"RTLXnA6o/IZqGHkBYjmZCN/S1BiSMyX0BaatKuSJiElpJS6eWeB2Y+nnncs4K/hTRSV0mvbHQeI0jC5r",
+	"vF1PZxQbU+/ZJqPXWoKtcpVFi4/VcrAoy2usbW5xupdVVe8jp8wPKfSWUlT7Mu4Hvi+ipUX+TMp3PJot",
+	"LeguYtZ1RHwfLgOxtsLZYSrwxYBjPUbW5WkwjCbSd6UUK7NINrFgmETzcrXJMcpVKZwfRpLYyqm0FIqx",
+	"sGIVieKQ+sRyMVJvP5ZNV5QGY4G4ZwplnYpXA6i+VTz0sSoNm52w6lVLMlcXyDCCRgmR5EDFr7AdQiTY",
+	"c+RbWpoXSfKJuAzEtIMTdDdSjA/HF923AOO7ETuiTHwtjidVw+vZ9iXBB9GfbL0r8PBK6T9K99+W7vl5",
+	"h/MOJxqXoFK2tTjP0cNVhiCpFQELZMNAJT191pbVfROGgc1RbNkqaRkhsbstq4AmbVOrXVqG2HHHt0wF",
+	"Yo4VyjTZ5ajvy2os3CTutc5TJ/xUUVeYJVry46kaSg5o49pjwWFcEQZ7m6udrBh3biL/dlEktoNkc/FE",
+	"rZTXSWZbCQslhQfwV/mSR/jDKyRE8PSf//HqmKcKYCdvv+jxitncMUV/S1x7zIfiNPiCQci709TZnYtK",
+	"YNwV9hCWA8/rrNcCnHXYrD+8ml6mruW1jMRPodOxmSuHomXABkgoJhJaeYlmVq8TVMmb9hpH5weRAtiu",
+	"Up2fyyVnmePljoGhWP4UKE0zORu1dj/ysIQs/AR7fZmIyKFM9mUa+T/Ffj+KcktgLX0DYKU3/q57MBY3",
+	"930kjpYToOYoUIlEmrlSQXojJon5QmTg1uKiDxwwEc55GCLBjpJhit2Pz4xrYl0VpDpTnvmBCAx9PvOg",
+	"Dhh/sd7SvyHvCjREMpVMpkkYXBYoCk3HHo5pC+ukiZJQ8anL4NgXTEn2tCf72H7TWzG0h6C5igSdPBas",
+	"n6pZ1qeDwWEZ+kIl2JjOEzYFEKu+YBd6jpx2CHLJ7kz//EJrtoyNiY3q0dDac9lKbTmESjwM5zo1cKUW",
+	"FMDjQ5Y2/GjQJ9md3+/LsDDzVaFPSQSc0iGqq4bAGRZ5zwNFIrcyceLa3kmePCrkB3Iq+2JA+lfm9TPh",
+	"i4IQ/9CaeiDiJDiHpV0Qszo6n9OEFEHiGPZOZogKgdEoigNBn57yMq2bNVdjiygFORz0kyfQ9aT4DGPL",
+	"RAcvlAUqMNGrifS9THuZP59Se7iJe8HlvukPsTdT97hHoCrB+bloN5sUyG8edt7tnR53dvaanZ2do/eH",
+	"Z83jo90G66gLar1EjLOp1Iot9m2IEIGKYgErf7Pw2IFSqdjJFuTaITKnMsEAe7drdf2/7b3XB4dsZ+/k",
+	"7GD/YKdztsdO9n57v3d6Bn/tRu8OXr949/pgp/NbZ9rZ3f7j3fa719uzv16fvtvY7Az3Xu/s0M/TvV86",
+	"rYPO9v5v486a+Ov8y/jDX38ef+hG+yr91x/+/u/b/KITPBusDaOWmu6/6IzH43Ox2rrkh+t/nH754+T0",
+	"r1l/FOzG7yeX79+MprK5tjnY3f3Xl270y3bnw/67tWFnt/Nmezj8a3Tx59Hxb7/tdoaHv3Z2t193gr2O",
+	"6ly8HaXHm3vTfhqchodH443/TOPfv1yeps+60cYsWROtPy//eLPxx+fh+52D33bevJbNw011vNdMPydf",
+	"Ls/X3wdvh83Ob61nR2/PwqOTvw5H6ev94M8Pv09fvepGMB17h7sLpmr5+kVnKa3Sva2IpFuCaYSwcrHt",
+	"Ih9sD3d3djqnYtiZHmx3hge/nUW/tv5z7fOO3/p99Md6eNpoNMpnwXy9V3NUxjJv/Hy2s9P5kNo3nqxd",
+	"PBu0Rr/3W7/Gp+uTwyvfuPR8g/z4rgBVnL3OFzyGV28heeLMp4UGyWUaJjKGrqzKKCv1GlY6BEfnJd0l",
+	"PLK4HHlN+8SAVACzuvTAcrYEFZANxb52QL4ApEjoXOrx1A+0xWweOmSJlKYJ7wIqu5ORGMNHYjl4qaY3",
+	"d6hRMMEbHH7WUA63bN5z2aCxmaCbB4/ZmQv5Y+aHuOOhWE9mD21b/A8lBDyQuOj1v2EOVEU4eocWchkv",
+	"gb4JzCfqLf8R4tFmWBwaTU2bYqAos13ZhRhEc6NZjtP9ip7xnIO0tnTXt0uIU9nyXcZ6cpfeEW6ORRFX",
+	"M/e0f7URl3nfKgnCkI1k6CuMloO7/qzVWnnU4n9bi2P4IxEqyS+CkmMB8Y0x94UWCKxqQ/CWZBTLdDia",
+	"cw48ABAGzu5YVXo4pY5GUclTcYmpmjNv5NEsAzCB3tMRUFkbfD4AiYb0OhxIiKUgjasNCAuO6x0ogOmO",
+	"GA8hnQ+/EBPivsqKWAoOkOHJKi2dk7GjDu8i2Y1PJ9rI+64gpncvKlZBxm09kY8C+rcFdMeVyinCQRpZ",
+	"kMkIIANhMRfZWRZcrNLSMjBQ2vLZMlBQWh5WW62Mn68Yd7xzCyjDRbvdBPqunZJlbBY7Cj3KHy6Vnhvd",
+	"Q+TVF44pO9StZs6Hfw98gI4txeaIgyFS21eCrri0FJ36H7z+5dM//6O2LLrR3DBF5AufKYmRKKcXFHqe",
+	"oQXUY5xNAzWCX8FpAXhcQeJpCTkHQmbDDRYLuMqUdQOO9QKcF2RmKCK7wIaDJP4I2brwLTWvlkZ0Qi4F",
+	"9DL3xf+Olu5q62qCv9upA8nm8RaKQIJEscCvKP3IJDRfBkLC4THcOh6jfZKXLvzjK9qYdM8/Xi0Qunuq",
+	"CrlLl8No90VOR5mGutLt0Ptry03QDSXRBuPxqS0fbUuuPFaGPJgj40hmZn3Egiuo57nSSSGbCdGMKg2m",
+	"Ti6JG/nZWxHpep6sucG2xTCgepVwroKPMDeRixd3It61hVizhKyUseIAWKbiM0usEYkpxbUQDhPq9xnC",
+	"7sHoeMKt0wMEuEEEYaFfT48O292oG32jO7/htd8AlUyfWt+60bd6vW7/ry/tOaLZY9+Y8zHUlvWtkMbU",
+	"HyVZJKeYQBeG1AdS55BOsdXPiHnNB8Jn+DpqJZ171RsxY99YJKvIU+fOcO08ApQWPtMsmH6o0Rcw7EDB",
+	"uLC62s96G/hQ2uEokej7el+/6/8Qh95Y0BL13nKV1AGVqn6w23NIS4zDSUNp40rySExxnYbS6day20C/",
+	"1iBZO+sbsQC6zCxVMR9cZJ1eoK/0UgdRYUBEd25GDUc7IK3zqBu5i5Y4kHDsnCubpLYBAq3tiDyBRCtA",
+	"gpwG61ihAEOD/BUo1DIXdSPqUNkCSL9xOhg5xVvzaXBP2yxgPEBTC6fiD/0mYlKnmYBsnTG7RKgE8wO/",
+	"pJr9rIi4ioFSnHZcTU6lJJ5t6IPrDIc5gJJDkwx+H0iXnhSgdxewKgBYagyfl/R4ZTLIBM6sn7T27Llx",
+	"ZMowXNlCCFcLi/oARcmAOWdx2K72qIziemD/KUeXRasOuINgwiHNnK0wAjpZSFY/b+WBOWvrLVUJjVhl",
+	"udaet3CurAPz9GOrvvnp28fV+rNP+OPz1opaypvROznjFQHZR01hSauwJzUrw5nmRFt/WySnDKEFsw+7",
+	"WP+82Vh90Vhdq+JbyKmWxQifrq/Wqm/y+peGVy931662DgtHbC5BWgv8NsPBv2ysrtEZ2jagBN1In3Jt",
+	"9rWbbaxurd01q9OteV3HNYY/lRHldWvftdCVu0X9IOKwFeY/rtQexUPe8GTMQHk8BtBup2LHgpoShDXt",
+	"+qdYulIHSHCc/5VFNmHg69lKZs0LMVuMwD5J+2EwAOYDI5PIiKD/RYQGdcOrAE0pduXdA2nETeoxXtQA",
+	"3l5cc4LkDDNrGozRZuBhSGwikRC+tqOc3jKE4nYrYIjsTUyzEsvs7KPGGrS7uP5ua22C5TMmHTumuCE+",
+	"zDA75FD/FzDjlNUqHtCavNFLcocuZe49FSJMS2zqRYH34lEcC34aSAXwRhrKJZQARzbQkzakIoti23rn",
+	"m43fNAnuhbX6eVmpiElX19A2M3aOIALzKIOgK92h2/SqUzO4O9ylZPMUXlmxYc2nYEiDFlZRwD8CQg4k",
+	"aIWoIJ78MGZDRmNeULdwcOXjo1ub5npzOYzrUTxy4mGrNDAkDZoyt2cpUFBeWlOBZwK19WTtD8JUO3LE",
+	"vQEEvbL0Pba5BulnDJoAlLQjfYbljb8QE+RRBJeLDtiy4vR04vNE3IpsHaflsnVnKAHlYnV/2dcbSrc1",
+	"KU1eFhFP7lKgf+ii9CV0wI6MzsMACXZ/eKVxKoh75rq6go5QB1nkR+tzzsA/HlucH1ucsxbnKb8Qj03N",
+	"c71HJCyLkl4k6gvamrOFekxhPUCkQhQ6nIHuE7j6LCqNYqkC2jIT6+dDSObAZUhUviCKUYGYnWkfg5Xd",
+	"nMSIqNL+ej/oo6XFgW6u1knVqokYUFtkSDyg5k+Yr/Egk5Kv84t8FouxGPdh71Ngxu1xZocZBJ8P51Us",
+	"BlpWEPrb3ktdTcTxGWgtNw0iX06Vxwws6IpF0Ynl2I6k+H7kgjUHIjJ2okNGj9QXll0EoZWZoB7CbDeA",
+	"JCIb7DV6QxeVWpXY3rg1drO++hs3LRXhVJ+39PaNhyJxjlBk8J8Ex7E4Dz7X2rWmy+lllX8xRquNBxkn",
+	"tXbtWau1Wvv+aXmoVvrKW+/juV4Vw1UVDF7GtxmxwH/sC30g3W2btE3qGLR3TplHckpq26ZD9e6/FW0N",
+	"sC8Pq6sPEuTmBOXFM4Qx+CVmU42Uz3NFDzi19Bcbe0DXUfFgEKvEkEqRxqEkNSR+x4JHWI8D4W39bnl+",
+	"rrV1ENqGUwUkkljVHiQ2jI01rtod0XoVZlObRxD/QLrucRCdUOk32qb6XianEcb19ZVIUXwVwOuITyYi",
+	"MsTD+ar1ABAKhjJJhGk7pYQ4kZUWMs5OwgBL3K8bdllG4Z/q+bgnYBJ4l+EIrcRUc4o0trIdJ9kXEUtD",
+	"EevUzOBq/Dsqx3+7gMZbkcwrThRHUJ8kSIhhmFcqt6RIEx4nD6xIfTGeyATKaD4YPmanlkkl0PfCE9zt",
+	"WJtPHDVa4EGeqRk+A6KO00gxVDHwjVoVUe9LTmMBRKSSDdbBZ9Z9bT0ja78WsqzLXivXsk6AEv2hXziv",
+	"P24/UguveSB7jd5drbYgKAvlT0XXw9FUA0BIedRTP37gVS/4vKYyeW+SRjqQFsVfl9dMEPb6YRRTh9RI",
+	"x0WoyjKpbWQLBxeYK2PFeEzJDPi0oOIVVRvk9XqZRTMAerEqZ5Z0S9Gy8aj4IWJ6MqHqdObaklKWFbdd",
+	"iPsyfR51yP9fOkTvrTkVApVA2ZbEUhz0LhcZOBPp168Eid+P5ZjxrDjIY7yPuZlcQS1CJCRibCwNouYX",
+	"4Xk7a6gNsp5gSm34Rt7QkqAU80gw8FQcTHlEXgM+XPylwSnoHR+dnjGTk+qR5F8HKX6byKjvwryYf8s9",
+	"Wxhzr78CNB5nFyo4QikvoJB4q2DnYRUOXEWL+Vh1eCt1HPOQ8gD+N5H+wlws/P0HTMQe47ivzsJCeuJH",
+	"yL6agfysWVgY/9/Ovl6vpZDSrjwMLoXHoors64l2GB+zr6SQF6VbEY24LNfq5TuTHuGkHw5OeiIhFVfI",
+	"vNpIKwRZMcQCkrHICIsRlqNKg3+wbMFBNGSKXwrfg84n7YzU04kCjAeDo5DFqwVl+/Dg1jfhFa5ysy1Z",
+	"0PBk3U9pvgOeCIHsLNhMAemtEmeiJNs4bTBk3kVUGLyFIE090lWIsWsrzfRLhJ4iwNvF6D4E8eFC/SwD",
+	"0QL9NqYgeCLiQPoEjmogdEOhlE3megQhqafbBqwerP3ptUgIkOVnq1TKdUDRtAcZHILCmGsQ0cKmE5ZI",
+	"tvr85QgCiREsK/32xVzr+YtK3oG5oyFriVrbGM23RK3WN7EZ6n9/W/3Ysp1Rq88/tuovP62M/uPb//m4",
+	"Wn/xyV8O9eHcMYDbTGt7yriwSSyHMR8rj415fOGbgoFRMsZmvCyyMQdfTFdXf+yYL29L4Dbax5vuFpjL",
+	"Qgh52EylvzTfRNVNW631wT98OdATC1MBvxLVJzv8r2Qh8BV2rnKv+V+Myk89pxhJjeSkzTibCnEx12G1",
+	"zAtLz2NUF4/+zW3jIBeODgBCBo3hIQwwdADDWi48PfU/r/B/EGch8q28GirOc6HPM2zxNkDaM+L6MQcX",
+	"nnw0YqfdaQE/pkk4GafZcH4a/Y8dWkqElwLPNwXJamjqftgDCSfzigMJVpLg1nw6h/Pnkds0SlX5hAt5",
+	"pyfVnWo+nJoqLQF/fdQSt6AlpCNULLDFCxl17jCW6cTxQevwi0b2C1OTkePrKioOaFCpRutAMj1LhwkJ",
+	"UW0vu+0qvkFvgP/0PLSjSy9V9Ee6YcqDpGfKepgYTxKDJ9pgH0h+7VMlaRsbRZ1HnvGlwK5Jbeeyp0HC",
+	"YgF5lgxYip4OhpqUTIZ+oeSkp1cpFInoIUQExvpAA434pehZzESEuAFEiARhExwVChf5gdatCr+F9bDb",
+	"uue+j6otMDR8AmvxHgpOCGMXItqm63YgkeSCAr4WXyORQ3C1ShPK12/Twy1R0kiEGSBTP6lGoOm1I4Mt",
+	"LXpMk1j2yzqOAOUAv+8qvaoVySVxRrtd+ThjWqfyS6GVKrpI2vmEHVbafl+hZ2FLLQuOhg33n/7Z7TbA",
+	"gl4OJS1zDyRUSxGwP67l1SAJ+S2Drm4p3oJ7yKRREoTzrdCEuXELsAvrtwi70FEXxDDjnEWf65Gvz6MG",
+	"61icHVvnZvYE7F9L+B2ZEg4IB2EWT0TsrzQQiZnbLHPK9cREYpDLN/uC+9RvHQyEjwmWBeAmJWAm3kI0",
+	"E25awb05kBn6JIRhse/DkZLiRd04d157rC+ALib09Zti1hejIPKhpg5/pTXHiNO0AFQK7LutbCyVaHUI",
+	"CVG6A855qIRd3L6UoeBR2ep+oKkdidAnSgvLkJrkKj4zbYuZrmmgBK5Age1nkiYsiBLJDlk/HVyIRHn6",
+	"R5iJ5xseW1176SEOTMyera5hyGT/8Pf6KtdzMWJPn2+wfpCoFb2vrFprujHdsfTTULJDHIIfDIlLiNMr",
+	"TdzlX0cnZnP29LN7xsLMmj491qJIUSQa5uyg2w/p0cpjL1l/lggFLQgeAfwFwwjw4aPE1G0GEetzJZ5v",
+	"pHFoLdsJ932t+NhbUIkBaAFCVeM4CrMIVOqp5ciWPMOkVG0DPdwqBfls4/kaYAVajflyvQxPslXf/L/1",
+	"ZUElz1E4jRDAvlcjHhuMJOqkNUEfIJAJYWrfkv5rO0djSDTeFJt0dl4fabG4Ywlke3BOEs1U4Tgy+yKU",
+	"8oKBEVApRfqOcnCTIErW12oO9OLzdQd4sXXPGOOuzQFGaJk+zgcdvnZrpLgA3YWwYgD4xUxk1+iKrvs8",
+	"1a21P37yujWDJQPM77cDAkM2EsRjyz4BW3zgUKHd4375o8tym3AxtpaBZBZQ0hi3J/hTMGQmUgspGEV4",
+	"5qwsSu9SEdQCEv9iNUaeyZ/wVv5KRQohybHCl/sxDyLtw+Qh98CCqABrhr2EVZ3zVFVI3+FXAZyf0Wfc",
+	"TZEFPf1hEM7tyxeWVlDeYcrVIxv/LUkeLjfCwVDDAwb2orl+EGAjKRcy/UAxSJEW6ePXGlJ/g372vtYI",
+	"R6iDzElfsJZP/+2Tvg1IzEocuYNIBb5wgTO0VKRxqM2LJJmodrPpxC+yc7dB76urmUrEuKEuB+2XrZct",
+	"yEjT4Mu8RsjRgcfsgD2hfwuMimlMaBh0SBdc31qFJVvorNFmtKKuSCDrcZ9Ks7rgWY6JcRHJqSLvYaZN",
+	"ONMCpaTzTBO2KT7TUC1cpH0RCsyIH8cQdRGpO6ws7Fr7/un7/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

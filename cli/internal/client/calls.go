@@ -147,6 +147,22 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 	}
 }
 
+// Report is what became of the applications of a namespace, or of all that the caller may see, as it is written.
+func (n *Nemesis) Report(ctx context.Context, namespace, period string, format autoscaler.ReportFormat) ([]byte, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.GetReportWithResponse(ctx, &autoscaler.GetReportParams{Namespace: orNil(namespace), For: orNil(period), Format: &format})
+	if err != nil {
+		return nil, err
+	}
+	if a.StatusCode() != http.StatusOK {
+		return nil, refusalOf(a.StatusCode(), a.GetBody())
+	}
+	return a.GetBody(), nil
+}
+
 // Autoscaler is a CustomAutoscaler.
 func (n *Nemesis) Autoscaler(ctx context.Context, name Name) (autoscaler.CustomAutoscaler, error) {
 	c, err := n.Autoscalers(ctx)

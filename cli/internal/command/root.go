@@ -95,7 +95,7 @@ const (
 )
 
 // verbs are the commands, in the order of the help.
-var verbs = []func(*tool) *cobra.Command{status, why, wakeups, waiting, top, logs, wake, sleep, pause, resume, settings, adoptVerb, checkVerb, support}
+var verbs = []func(*tool) *cobra.Command{status, why, wakeups, waiting, top, logs, reportVerb, wake, sleep, pause, resume, settings, adoptVerb, checkVerb, support}
 
 // usage makes faults of the arguments faults of the command line.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -125,7 +125,9 @@ func (t *tool) flags(root *cobra.Command) {
 	f.BoolVar(&o.Forward, "port-forward", false, "reach Nemesis by forwarded ports, as kubectl port-forward does, in place of the API server's proxy")
 	f.DurationVar(&o.Timeout, "request-timeout", 20*time.Second, "how long one call may take")
 	f.StringVarP(&t.output, "output", "o", "", "json, yaml or wide; left out, for people")
-	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "wide"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return outputsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	}))
 	must(root.RegisterFlagCompletionFunc("namespace", t.completeNamespaces))
 }
 

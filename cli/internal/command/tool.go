@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,8 +48,9 @@ type tool struct {
 
 // begin makes ready what every verb needs; nothing is asked yet.
 func (t *tool) begin(cmd *cobra.Command) error {
-	if !slices.Contains([]string{"", "json", "yaml", "wide"}, t.output) {
-		return &client.UsageError{Message: fmt.Sprintf("--output %s is not allowed: json, yaml or wide", t.output)}
+	if allowed := outputsOf(cmd); t.output != "" && !slices.Contains(allowed, t.output) {
+		last := len(allowed) - 1
+		return &client.UsageError{Message: fmt.Sprintf("--output %s is not allowed: %s or %s", t.output, strings.Join(allowed[:last], ", "), allowed[last])}
 	}
 	if t.watch {
 		if err := t.paced(); err != nil {
@@ -61,6 +63,14 @@ func (t *tool) begin(cmd *cobra.Command) error {
 	var err error
 	t.nemesis, err = client.New(t.options)
 	return err
+}
+
+// outputs is the annotation of a verb that has other outputs than most, with blanks between.
+const outputs = "outputs"
+
+// outputsOf are what --output may be.
+func outputsOf(cmd *cobra.Command) []string {
+	return strings.Fields(cmp.Or(cmd.Annotations[outputs], "json yaml wide"))
 }
 
 // paced refuses to look all the time.

@@ -47,6 +47,7 @@ var expected = map[string]string{
 	"getIdentityKeys":       "?ynyyyn",
 
 	"getApplicationHistory": "?nnnnna",
+	"getReport":             "?nnnnns",
 	"getRights":             "?nnnnns",
 	"watchEvents":           "?nnnnns",
 	"listPods":              "?nnnnns",

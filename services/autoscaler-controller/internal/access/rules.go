@@ -66,6 +66,8 @@ var rules = map[string]Rule{
 
 	"getApplicationHistory": {People: right(Get, ""), Where: Named},
 
+	"getReport": {People: right(List, ""), Where: Shown},
+
 	"listPods":         {People: right(List, ""), Where: Shown},
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},

@@ -101,6 +101,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		}
 		t.Registry.MustRegister(newLoopGauges(name, p[i].loop.Stats), newEpochGauge(name, p[i].epoch))
 	}
+	p.report(post, histories, t.Log, s.Namespace)
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/receivers"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/reporter"
 )
 
 // followers are told of what changes: those who follow the stream of events, and the history.
@@ -40,11 +42,23 @@ func (p parts) see(i int, store chronicle.Store, m chronicle.Meter, log *slog.Lo
 	return followers{p[i].news, p[i].chronicle}
 }
 
-// Lead decides, and writes the history, until ctx ends.
+// report has what a part has seen be sent to who asked for it.
+func (p parts) report(post *receivers.Post, store reporter.Store, log *slog.Logger, own string) {
+	for i := range p {
+		p[i].reporter = reporter.New(reporter.Options{
+			Source: p[i].chronicle, Post: post, Store: store, Log: log, Own: own, Ours: p.ours(i), Part: i + 1, Parts: len(p),
+		})
+	}
+}
+
+// Lead decides, writes the history, and sends reports, until ctx ends.
 func (p *part) Lead(ctx context.Context) {
 	var leading sync.WaitGroup
 	if p.chronicle != nil {
 		leading.Go(func() { p.chronicle.Lead(ctx) })
+	}
+	if p.reporter != nil {
+		leading.Go(func() { p.reporter.Lead(ctx) })
 	}
 	p.loop.Lead(ctx)
 	leading.Wait()

@@ -19,6 +19,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/reporter"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
@@ -31,6 +32,7 @@ type part struct {
 
 	news      *news.Board
 	chronicle *chronicle.Chronicle
+	reporter  *reporter.Reporter
 }
 
 // parts are all shards' parts. What comes from the cluster is told to the one that it is for, by its

@@ -7,6 +7,8 @@
 // most of the time has its whole month and day (some 200 bytes), and one that is always busy its last days by the
 // hour. The leader writes one ConfigMap every 19 s, each once in five minutes.
 //
+// Beside them stands which reports were sent (marks.go).
+//
 // It is a merge patch of the keys that are the writer's, so that the leaders of several shards, each with
 // applications of its own, write to the same ConfigMaps and take nothing from each other; and whatever the number of
 // shards is changed to, everything stays where it is. A ConfigMap that is not there is made by an apply, for
@@ -108,7 +110,12 @@ func (s *Store) Save(ctx context.Context, place int, of map[fleet.Key][]byte) er
 			keys[key(k)] = &text
 		}
 	}
-	patch, err := json.Marshal(map[string]any{"binaryData": keys})
+	return s.write(ctx, place, map[string]any{"binaryData": keys})
+}
+
+// write writes some keys of a place, and leaves the others as they are.
+func (s *Store) write(ctx context.Context, place int, keys map[string]any) error {
+	patch, err := json.Marshal(keys)
 	if err != nil {
 		return fmt.Errorf("the patch of a ConfigMap: %w", err)
 	}

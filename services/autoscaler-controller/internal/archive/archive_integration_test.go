@@ -5,9 +5,11 @@ package archive
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -67,5 +69,50 @@ func TestIntegration_WithoutTheRightToReadItSaysSo(t *testing.T) {
 	s := New(kubetest.Nobody(t, clients, namespace), slog.New(slog.DiscardHandler), namespace)
 	if err := s.Load(t.Context(), func(fleet.Key, []byte) {}); err == nil || !strings.Contains(err.Error(), "history-0") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestIntegration_MarksStandBesideHistoriesAndBothStay(t *testing.T) {
+	clients, namespace := kubetest.Connect(t)
+	s := New(clients, slog.New(slog.DiscardHandler), namespace)
+	if all, err := s.Marks(t.Context()); err != nil || len(all) != 0 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	until := time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)
+	for i := range 40 { // in most places one is the first, and in others the second
+		if err := s.Mark(t.Context(), fmt.Sprintf("%024x", i), until.Add(time.Duration(i)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := fleet.Key{Namespace: "shop", Deployment: "cart"}
+	for place := range places {
+		if err := s.Save(t.Context(), place, map[fleet.Key][]byte{k: {byte(place)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.Marks(t.Context())
+	if err != nil || len(all) != 40 || !all[fmt.Sprintf("%024x", 7)].Equal(until.Add(7*time.Hour)) {
+		t.Errorf("%d marks, %v: %v", len(all), err, all)
+	}
+	if kept := load(t, s); len(kept[k]) != 1 {
+		t.Errorf("the histories are %v", kept)
+	}
+	if err := s.Mark(t.Context(), fmt.Sprintf("%024x", 7), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.Marks(t.Context()); err != nil || len(all) != 39 || len(load(t, s)) != 1 {
+		t.Errorf("%d marks are left, %v", len(all), err)
+	}
+	place := clients.Typed.CoreV1().ConfigMaps(namespace)
+	m, err := place.Get(t.Context(), Name(0), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Data = map[string]string{"report-x": "yesterday", "other": "2026-03-02T06:00:00Z", "report-y": "2026-03-02T06:00:00Z"}
+	if _, err := place.Update(t.Context(), m, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.Marks(t.Context()); err != nil || !all["x"].IsZero() || !all["y"].Equal(until) {
+		t.Errorf("what cannot be read is none: %v, %v", all, err)
 	}
 }

@@ -35,9 +35,10 @@ const (
 	loseFor = 24 * time.Hour
 )
 
-// Fleet is sampled.
+// Fleet is sampled, and says what a report says beside the history.
 type Fleet interface {
 	Samples(now time.Time, yield func(fleet.Sample))
+	Terms(k fleet.Key, now time.Time) (fleet.Terms, bool)
 }
 
 // Store keeps histories, each as bytes, in so many places. It writes a place at a time.
@@ -77,6 +78,7 @@ type Chronicle struct {
 
 	mu      sync.Mutex
 	of      map[fleet.Key]*record // nil: this process does not lead
+	whole   bool                  // what the leader before kept is among it
 	sampled time.Time             // last
 	totals  history.Savings       // of this process, in all
 	cut     int                   // histories of which not all was kept the last time
@@ -85,11 +87,11 @@ type Chronicle struct {
 // record is what is known of one application.
 type record struct {
 	history   *history.History
-	seen      time.Time // in the fleet, last
-	arrived   float64   // as it was sampled last
-	counted   bool      // it was sampled before
-	decisions int32     // since then
-	dropped   bool      // what is kept of it is to be dropped
+	seen      time.Time    // in the fleet, last
+	last      fleet.Sample // whose counters only grow
+	decisions int32        // since then
+	asking    []string     // the rules that asked for something the last time that anything was decided
+	dropped   bool         // what is kept of it is to be dropped
 }
 
 // New makes one.
@@ -101,17 +103,18 @@ func (c *Chronicle) Decided(r fleet.Record) {
 	defer c.mu.Unlock()
 	if one := c.of[r.Key]; one != nil {
 		one.decisions++
+		one.rules(r)
 	}
 }
 
 // Lead writes the history until ctx ends.
 func (c *Chronicle) Lead(ctx context.Context) {
 	c.mu.Lock()
-	c.of, c.sampled = map[fleet.Key]*record{}, time.Time{}
+	c.of, c.sampled, c.whole = map[fleet.Key]*record{}, time.Time{}, false
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.of = nil
+		c.of, c.whole = nil, false
 		c.mu.Unlock()
 	}()
 	loaded := make(chan struct{})
@@ -177,16 +180,15 @@ func (c *Chronicle) sample(now time.Time) {
 			one = &record{history: &history.History{}}
 			c.of[s.Key] = one
 		}
-		arrivals := s.Arrived - one.arrived
-		if one.counted && !from.IsZero() {
+		if !from.IsZero() { // of one that was not there the last time, all that it has counted is new
 			before := one.history.Savings()
-			one.history.Add(from, now, history.Sample{
-				Waiting: s.Waiting, Replicas: s.Replicas, Ready: s.Ready, Pods: s.Pods, Maximum: s.Maximum,
-				Arrivals: arrivals, Decisions: one.decisions,
-			})
+			one.history.Add(from, now, one.sample(s))
 			c.totals.Grow(before, one.history.Savings())
 		}
-		one.arrived, one.counted, one.decisions, one.seen, one.dropped = s.Arrived, true, 0, now, false
+		for _, rule := range one.asking {
+			one.history.Looked(rule, true, now)
+		}
+		one.last, one.decisions, one.seen, one.dropped = s, 0, now, false
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,6 +25,7 @@ var (
 type world struct {
 	mu      sync.Mutex
 	samples []fleet.Sample
+	terms   fleet.Terms // of all
 	kept    map[fleet.Key][]byte
 	saves   []int // the places that were written
 	failing error // what the store answers
@@ -39,6 +40,17 @@ func (w *world) Samples(_ time.Time, yield func(fleet.Sample)) {
 	for _, s := range w.samples {
 		yield(s)
 	}
+}
+
+func (w *world) Terms(k fleet.Key, _ time.Time) (fleet.Terms, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.samples {
+		if s.Key == k {
+			return w.terms, true
+		}
+	}
+	return fleet.Terms{}, false
 }
 
 func (w *world) set(s ...fleet.Sample) {

@@ -45,6 +45,7 @@ func (c *Chronicle) load(ctx context.Context) bool {
 func (c *Chronicle) join(older map[fleet.Key]*history.History) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.whole = true
 	for k, h := range older {
 		if one := c.of[k]; one != nil {
 			one.history = one.history.Follow(h)

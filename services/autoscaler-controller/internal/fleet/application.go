@@ -41,6 +41,9 @@ type application struct {
 	worked    time.Time               // the last time that a sidecar said that a pod has something to do
 	waiting   time.Time               // since when requests are reported to wait; zero: none is
 	arrived   float64                 // requests that came while somebody looked, over all load balancers
+	failures  float64                 // of those that ended meanwhile
+	rejected  float64                 //
+	woken     *WakesEnded             // nil: none was; never altered
 }
 
 // lock locks the application with a key; nil: there is none.

@@ -177,7 +177,7 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 	a.stirred()
 	if a.state() == Asleep {
 		if a.wake == nil || a.wake.over() {
-			a.wake = &episode{began: now}
+			a.wake = &episode{began: now, expected: a.starts.median()}
 		}
 	}
 	if a.wake != nil && !a.wake.over() {

@@ -241,7 +241,10 @@ func (a *application) report(b *balancer, t *Traffic, now time.Time) {
 	r, known := a.traffic[b]
 	if !known {
 		r = &reported{flow: a.firstFlow(b, t, now)}
-		a.arrived += r.flow.began
+		if a.arrived += r.flow.began; r.flow.began > 0 { // all that it counted is new
+			a.failures += float64(t.Failures)
+			a.rejected += float64(t.Rejected)
+		}
 		if a.traffic == nil {
 			a.traffic = map[*balancer]*reported{}
 		}
@@ -250,6 +253,8 @@ func (a *application) report(b *balancer, t *Traffic, now time.Time) {
 		before := r.flow
 		r.flow.advance(r.flow.sumsOf(t, now), t.Summed, now)
 		a.arrived += r.flow.arrivedSince(&before)
+		a.failures += float64(max(t.Failures-r.Failures, 0))
+		a.rejected += float64(max(t.Rejected-r.Rejected, 0))
 	}
 	if t.LastActivity.After(now) || t.busy() || r.busy() || known && t.Requests > r.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off

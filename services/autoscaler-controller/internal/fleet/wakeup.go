@@ -67,6 +67,8 @@ type episode struct {
 	learned                                     bool
 	asleep                                      bool // it went back to zero: this story has ended
 	report                                      *WakeReport
+	expected                                    time.Duration // that a start would take, as it began; 0: it was not known
+	counted                                     bool          // among those that ended
 }
 
 // over: the load balancer says how it ended, or pods are ready and nobody reports anything.
@@ -115,16 +117,57 @@ func (a *application) join(r WakeReport, now time.Time) {
 		if began.After(now) || began.IsZero() {
 			began = now
 		}
-		e = &episode{began: began}
+		e = &episode{began: began, expected: a.starts.median()}
 		a.wake = e
 	case e.report != nil && e.report.ID != r.ID && !r.ArrivedAt.Before(e.report.ArrivedAt):
 		return
 	}
 	e.report = &r
 	e.waited = max(e.waited, r.Waited)
+	a.ended(e, now)
 	for _, name := range slices.Sorted(maps.Keys(a.pods)) {
 		e.observe(name, a.pods[name].podTimes)
 	}
+}
+
+// WakesEnded are the wake-ups that somebody waited for and that have ended, as far as load balancers told of them.
+type WakesEnded struct {
+	Total uint64      // in all; it only grows
+	Last  []WakeEnded // the last ones, the oldest first
+}
+
+// WakeEnded is one.
+type WakeEnded struct {
+	Failed bool          // those who waited were refused
+	Took   time.Duration // from the first request's arrival to the first byte of its answer
+	Late   bool          // that is more than half as long again as a start was expected to take
+}
+
+// keptEnded are more than can end until they are looked at.
+const keptEnded = 8
+
+// ended takes note of a wake-up that a load balancer says has ended.
+func (a *application) ended(e *episode, now time.Time) {
+	if e.counted || e.report.Outcome == Pending {
+		return
+	}
+	e.counted = true
+	one := WakeEnded{Failed: e.report.Outcome == Failed}
+	if !one.Failed {
+		answered := e.report.FirstByte
+		if answered.IsZero() {
+			answered = now
+		}
+		one.Took = max(answered.Sub(e.report.ArrivedAt), 0)
+		one.Late = e.expected > 0 && one.Took > e.expected+e.expected/2
+	}
+	next := &WakesEnded{Total: 1}
+	if before := a.woken; before != nil {
+		next.Total += before.Total
+		next.Last = before.Last[max(0, len(before.Last)-keptEnded+1):]
+	}
+	next.Last = append(slices.Clone(next.Last), one)
+	a.woken = next
 }
 
 // wakeUp is the story so far; nil when there is none.

@@ -14,9 +14,12 @@ import (
 //	1 byte    version
 //	5 × 8     the savings, as IEEE 754; before them since, in Unix milliseconds (varint)
 //	varint    until, in Unix milliseconds
-//	rings     the coarsest first: varint number of the newest slot, varint runs; each a varint of how often
-//	          it stands, and six varints
-const encoding = 1
+//	rules     varint how many; each 4 bytes of its name's hash, varint since and last, as numbers of hours
+//	ledger    varint the newest hour's number + 1 (0: there are none), varint bytes; the hours as runs, the oldest first
+//	rings     the coarsest first: varint number of the newest slot, varint runs; each as slot.append has it
+//
+// Version 1 had neither rules nor ledger.
+const encoding = 2
 
 // keptRings are those that are kept, by their place among the shapes: the hours first, for they tell most per byte.
 var keptRings = [...]int{2, 1}
@@ -33,9 +36,16 @@ func (h *History) Encode(most int) (out []byte, cut bool) {
 		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(*v))
 	}
 	out = binary.AppendVarint(out, h.until.UnixMilli())
-	if len(out)+len(keptRings) > most {
+	const least = 1 + 1 // of the rules and the ledger
+	if len(out)+least+len(keptRings) > most {
 		return nil, true
 	}
+	// They have a third of the room: by far enough, but where the room is small.
+	room := least + (most-len(out)-least-len(keptRings))/3
+	part, fits := h.fired.encode(room - 1)
+	out, room, cut = append(out, part...), room-len(part), cut || !fits
+	part, fits = h.ledger.encode(room)
+	out, cut = append(out, part...), cut || !fits
 	for at, i := range keptRings {
 		behind := len(keptRings) - 1 - at // a byte for each ring that follows
 		part, whole := h.rings[i].encode(shapes[i], most-len(out)-behind)
@@ -60,10 +70,7 @@ func (r *ring) encode(of shape, most int) (out []byte, whole bool) {
 	room := most - head
 	add := func(s slot, times uint64) bool {
 		before := len(body)
-		body = binary.AppendUvarint(body, times)
-		for _, v := range [...]uint16{s.arrivals, s.waiting, s.pods, uint16(s.replicas), uint16(s.ready), uint16(s.marks)} {
-			body = binary.AppendUvarint(body, uint64(v))
-		}
+		body = s.append(body, times)
 		if len(body) > room {
 			body, whole = body[:before], false
 			return false
@@ -84,11 +91,42 @@ func (r *ring) encode(of shape, most int) (out []byte, whole bool) {
 	return append(out, body...), whole
 }
 
+// append writes a run: how often it stands, and six varints; or 0 and the slot as it is, which is once, where that is shorter.
+func (s slot) append(to []byte, times uint64) []byte {
+	before := len(to)
+	to = binary.AppendUvarint(to, times)
+	for _, v := range [...]uint16{s.arrivals, s.waiting, s.pods, uint16(s.replicas), uint16(s.ready), uint16(s.marks)} {
+		to = binary.AppendUvarint(to, uint64(v))
+	}
+	if times > 1 || len(to)-before <= 1+slotBytes {
+		return to
+	}
+	to = append(to[:before], 0)
+	for _, v := range [...]uint16{s.arrivals, s.waiting, s.pods} {
+		to = binary.LittleEndian.AppendUint16(to, v)
+	}
+	return append(to, s.replicas, s.ready, s.marks)
+}
+
+// slotBytes is what a slot takes as it is.
+const slotBytes = 9
+
+func (d *decoder) slot() (s slot, times uint64) {
+	if times = d.bounded(256); times == 0 {
+		return slot{d.word(), d.word(), d.word(), d.byte(), d.byte(), d.byte()}, 1
+	}
+	return slot{
+		arrivals: uint16(d.bounded(math.MaxUint16)), waiting: uint16(d.bounded(math.MaxUint16)), pods: uint16(d.bounded(math.MaxUint16)), //nolint:gosec // G115: bounded
+		replicas: uint8(d.bounded(math.MaxUint8)), ready: uint8(d.bounded(math.MaxUint8)), marks: uint8(d.bounded(math.MaxUint8)), //nolint:gosec // G115: bounded
+	}, times
+}
+
 // Decode reads what Encode wrote. What is not that is ErrMalformed; it is never partly taken.
 func Decode(from []byte) (*History, error) {
 	d := decoder{from: from}
-	if version := d.byte(); d.failed || version != encoding {
-		return nil, fmt.Errorf("%w: version %d, this reads %d", ErrMalformed, version, encoding)
+	version := d.byte()
+	if d.failed || version < 1 || version > encoding {
+		return nil, fmt.Errorf("%w: version %d, this reads up to %d", ErrMalformed, version, encoding)
 	}
 	h := &History{}
 	since := d.signed()
@@ -99,6 +137,9 @@ func Decode(from []byte) (*History, error) {
 	}
 	h.until = d.moment(d.signed())
 	h.savings.Since = d.moment(since)
+	if version > 1 {
+		h.fired, h.ledger = d.fired(), d.ledger()
+	}
 	for _, i := range keptRings {
 		h.rings[i] = d.ring(shapes[i])
 	}
@@ -132,6 +173,11 @@ func take[T uint64 | int64](d *decoder, v T, n int) T {
 	}
 	d.from = d.from[n:]
 	return v
+}
+
+func (d *decoder) word() uint16 {
+	low, high := d.byte(), d.byte()
+	return uint16(low) | uint16(high)<<8
 }
 
 func (d *decoder) unsigned() uint64 {
@@ -190,12 +236,8 @@ func (d *decoder) ring(of shape) (r ring) {
 	slots := make([]run, 0, min(runs, uint64(len(d.from)/7)))
 	total := uint64(0)
 	for range runs {
-		times := d.bounded(256)
-		s := slot{
-			arrivals: uint16(d.bounded(math.MaxUint16)), waiting: uint16(d.bounded(math.MaxUint16)), pods: uint16(d.bounded(math.MaxUint16)), //nolint:gosec // G115: bounded
-			replicas: uint8(d.bounded(math.MaxUint8)), ready: uint8(d.bounded(math.MaxUint8)), marks: uint8(d.bounded(math.MaxUint8)), //nolint:gosec // G115: bounded
-		}
-		if total += times; times == 0 || d.failed || total > uint64(of.slots) { //nolint:gosec // G115: some hundred
+		s, times := d.slot()
+		if total += times; d.failed || total > uint64(of.slots) { //nolint:gosec // G115: some hundred
 			d.failed = true
 			return ring{}
 		}

@@ -93,7 +93,7 @@ func TestDecode_RefusesWhatIsNone(t *testing.T) {
 	changed := func(f func(b []byte) []byte) []byte { return f(slices.Clone(good)) }
 	for name, b := range map[string][]byte{
 		"nothing":         {},
-		"another version": changed(func(b []byte) []byte { b[0] = 2; return b }),
+		"another version": changed(func(b []byte) []byte { b[0] = 3; return b }),
 		"more behind":     changed(func(b []byte) []byte { return append(b, 0) }),
 		"no number":       changed(func(b []byte) []byte { copy(b[1+6:], bytes.Repeat([]byte{0xff}, 8)); return b }),
 		"endless runs":    append(slices.Clone(good[:1+6+40+6]), binary.AppendUvarint([]byte{1, 2}, 1<<60)...),

@@ -6,6 +6,9 @@
 // samples themselves, not one ring from another, so that each is exact by itself. A time over which nobody looked
 // is a gap: its slots say that they were not observed, and no sum counts it.
 //
+// Beside the rings there is what a report needs, by the hour for eight days (ledger), and when each rule last asked for
+// anything.
+//
 // What happens again and again is kept once: slots that are alike make one run. An application that sleeps for
 // a month costs some hundred bytes, one that is never twice the same 23 KB (see MaxBytes), which is the bound.
 package history
@@ -20,9 +23,14 @@ type Sample struct {
 	Ready    int32 // of these, that serve
 	Pods     int32 // that are there, ready or not
 	Maximum  int32 // that there may be
+	// Contested tells whether somebody else has the count of pods.
+	Contested bool
 	// What was counted in it.
 	Arrivals  float64
+	Failures  float64 // requests that ended in a 5xx or broke off
+	Rejected  float64 // of these, those that never reached a pod
 	Decisions int32
+	Wakes     []Wake
 }
 
 // Resolution names a ring.
@@ -80,6 +88,8 @@ func (s *Savings) add(seconds float64, of *Sample) {
 // History is that of one application. The zero value is empty. It is not safe for several goroutines at once.
 type History struct {
 	rings   [len(shapes)]ring
+	ledger  ledger
+	fired   fired
 	savings Savings
 	until   time.Time // of the newest sample
 }
@@ -105,6 +115,7 @@ func (h *History) Add(from, now time.Time, s Sample) {
 	for i := range h.rings {
 		h.rings[i].add(shapes[i], from, now, &s)
 	}
+	h.ledger.add(from, now, &s)
 }
 
 // Savings are what was saved so far.
@@ -115,7 +126,7 @@ func (h *History) Until() time.Time { return h.until }
 
 // Bytes is what it holds in memory, but for the slots that are being filled.
 func (h *History) Bytes() int {
-	n := 0
+	n := cap(h.ledger.kept) + cap(h.fired.of)*ruleBytes
 	for i := range h.rings {
 		n += cap(h.rings[i].runs) * runBytes
 	}
@@ -128,6 +139,8 @@ func (h *History) Follow(older *History) *History {
 	for i := range h.rings {
 		older.rings[i].follow(shapes[i], &h.rings[i])
 	}
+	older.ledger.follow(&h.ledger)
+	older.fired.follow(&h.fired)
 	if older.savings.Since.IsZero() {
 		older.savings.Since = h.savings.Since
 	}

@@ -221,6 +221,24 @@ func (s slot) reopen(of shape, n int64) open {
 	}
 }
 
+// each yields the slots from a number on and before another one, the open one included.
+func (r *ring) each(of shape, from, end int64, yield func(slot)) {
+	if !r.begun {
+		return
+	}
+	n := r.open.at - int64(r.closed)
+	for i := range r.runs {
+		s, last := r.runs[i].slot(), n+int64(r.runs[i].times())
+		for at := max(n, from); at < min(last, end); at++ {
+			yield(s)
+		}
+		n = last
+	}
+	if n >= from && n < end {
+		yield(r.open.close(of))
+	}
+}
+
 // read shows the slots until now.
 func (r *ring) read(of shape, now time.Time) Series {
 	out := Series{Resolution: of.resolution, Slot: of.slot, Slots: []Slot{}}

@@ -8,12 +8,14 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/history"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 // History is what became of applications.
 type History interface {
 	Read(k fleet.Key, of []history.Resolution, now time.Time) ([]history.Series, history.Savings, bool)
 	Savings(k fleet.Key) (history.Savings, bool)
+	Report(asked report.Asked, now time.Time) report.Report
 }
 
 // GetApplicationHistory shows what became of an application.
@@ -86,3 +88,7 @@ func (noHistory) Read(fleet.Key, []history.Resolution, time.Time) ([]history.Ser
 }
 
 func (noHistory) Savings(fleet.Key) (history.Savings, bool) { return history.Savings{}, false }
+
+func (noHistory) Report(asked report.Asked, _ time.Time) report.Report {
+	return report.New(asked).Report()
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/history"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 // written is the history of one application.
@@ -30,6 +31,19 @@ func (h writtenHistory) Read(k fleet.Key, of []history.Resolution, now time.Time
 func (h writtenHistory) Savings(k fleet.Key) (history.Savings, bool) {
 	_, s, known := h.Read(k, nil, time.Time{})
 	return s, known
+}
+
+func (h writtenHistory) Report(asked report.Asked, _ time.Time) report.Report {
+	b := report.New(asked)
+	for k, one := range h {
+		if !asked.Wants(k) {
+			continue
+		}
+		a := report.Application{Key: k}
+		a.Totals, a.Since = one.Between(asked.From, asked.To)
+		b.Add(a)
+	}
+	return b.Report()
 }
 
 func TestHistory_ShowsTheRingsThatAreAskedFor(t *testing.T) {

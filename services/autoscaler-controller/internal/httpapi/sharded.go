@@ -184,6 +184,8 @@ func (s *sharded) route(w http.ResponseWriter, r *http.Request) {
 		s.routes(w, r)
 	case r.Method == http.MethodGet && r.URL.Path == eventsPath:
 		s.events(w, r)
+	case r.Method == http.MethodGet && r.URL.Path == reportPath:
+		s.reports(w, r)
 	case r.Method == http.MethodGet && len(parts) == 2 && lists[parts[1]] != nil:
 		s.list(w, r, lists[parts[1]])
 	case len(parts) > 2 && parts[0] == "v1" && (parts[1] == "namespaces" || parts[1] == "applications"):

@@ -6,6 +6,8 @@
 //	                         │          bounded, paced, in order
 //	                         └─ the same within ten minutes is counted, and told with the next
 //
+// Reports go the same way, each to the one receiver that asked for it; when is decided here too (reports.go).
+//
 // Nothing is kept over a restart: a notice is for people, and what is so still stands in the status.
 package notices
 
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 // Notice is one thing that happened.
@@ -29,7 +32,13 @@ type Notice struct {
 	Message    string
 	Took       time.Duration // 0: it is not told
 	Repeats    int           // how often the same was left out since it was last told
+
+	Report *report.Report    // it is a report, of the kind Reported; besides it has an ID, a namespace and a time
+	Ended  func(why Dropped) // of a report: called when it was taken (""), or never will be; it does not wait. nil: nobody asks
 }
+
+// Reported is the kind of a report. It is none of what happens, and is asked for in another way.
+const Reported fleet.Happening = "Report"
 
 // Subject is what it is about.
 func (n Notice) Subject() string {
@@ -80,6 +89,9 @@ type Receiver struct {
 	Kinds       []fleet.Happening // empty: by default
 	Deployments []string          // empty: all
 	PerMinute   int
+	Report      Every // "": it is sent none
+	ReportHour  int   // UTC
+	ReportDay   time.Weekday
 }
 
 // byDefault is what is told to who does not say: what somebody may have to do something about.
@@ -87,7 +99,7 @@ func byDefault(k fleet.Happening) bool { return k != fleet.Woken && k != fleet.S
 
 // Wants tells whether it is told of such a notice, where its namespace is.
 func (r Receiver) Wants(n Notice) bool {
-	if len(r.Kinds) == 0 && !byDefault(n.Kind) || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, n.Kind) {
+	if len(r.Kinds) == 0 && (r.Report != "" || !byDefault(n.Kind)) || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, n.Kind) {
 		return false
 	}
 	return len(r.Deployments) == 0 || n.Deployment != "" && slices.Contains(r.Deployments, n.Deployment)

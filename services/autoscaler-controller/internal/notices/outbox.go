@@ -99,8 +99,15 @@ func (o *Outbox) Namespaces() []string { return slices.Sorted(maps.Keys(o.lanes)
 // clear drops what waits for a receiver.
 func (o *Outbox) clear(l *lane) {
 	for len(l.waiting) > 0 {
-		o.shift(l)
-		o.drop(DroppedReceiver, l.Receiver)
+		o.lose(DroppedReceiver, l, o.shift(l))
+	}
+}
+
+// lose drops a notice that is not told to a receiver.
+func (o *Outbox) lose(why Dropped, l *lane, n Notice) {
+	o.drop(why, l.Receiver)
+	if n.Ended != nil {
+		n.Ended(why)
 	}
 }
 
@@ -123,18 +130,22 @@ func (o *Outbox) Add(n Notice, now time.Time) bool {
 		return false
 	}
 	for _, l := range lanes {
-		if len(l.waiting) >= laneWaits {
-			o.shift(l)
-			o.drop(DroppedFull, l.Receiver)
-		}
-		if o.waiting >= allWaits {
-			o.drop(DroppedFull, l.Receiver)
-			continue
-		}
-		l.waiting = append(l.waiting, n)
-		o.waiting++
+		o.put(l, n)
 	}
 	return true
+}
+
+// put has a notice wait for its turn.
+func (o *Outbox) put(l *lane, n Notice) {
+	if len(l.waiting) >= laneWaits {
+		o.lose(DroppedFull, l, o.shift(l))
+	}
+	if o.waiting >= allWaits {
+		o.lose(DroppedFull, l, n)
+		return
+	}
+	l.waiting = append(l.waiting, n)
+	o.waiting++
 }
 
 // Next is what is to be delivered now. Where there is nothing, it says when there may be; the zero time: when
@@ -169,8 +180,7 @@ func (o *Outbox) Next(now time.Time) (d Delivery, due time.Time, ok bool) {
 // age drops what has waited too long.
 func (o *Outbox) age(l *lane, now time.Time) {
 	for len(l.waiting) > 0 && now.Sub(l.waiting[0].At) >= waitsFor {
-		o.shift(l)
-		o.drop(DroppedAged, l.Receiver)
+		o.lose(DroppedAged, l, o.shift(l))
 	}
 }
 
@@ -183,23 +193,26 @@ func (o *Outbox) Done(d Delivery, v Verdict, after time.Duration, random float64
 	switch v {
 	case Taken:
 		l.failures, l.retry = 0, time.Time{}
+		if d.Notice.Ended != nil {
+			d.Notice.Ended("")
+		}
 	case Later:
 		pause := min(lastPause, firstPause<<min(l.failures, 16))
 		l.failures++
 		l.retry = now.Add(max(min(after, mostPause), time.Duration((0.7+0.6*random)*float64(pause))))
 		switch {
 		case !o.follows(l):
-			o.drop(DroppedReceiver, l.Receiver)
+			o.lose(DroppedReceiver, l, d.Notice)
 		case !l.retry.Before(d.Notice.At.Add(waitsFor)): // it would be too old by then
-			o.drop(DroppedAged, l.Receiver)
+			o.lose(DroppedAged, l, d.Notice)
 		default:
 			l.waiting = slices.Insert(l.waiting, 0, d.Notice)
 			o.waiting++
 		}
 	case Never:
-		o.drop(DroppedRefused, l.Receiver)
+		o.lose(DroppedRefused, l, d.Notice)
 	case Gone:
-		o.drop(DroppedReceiver, l.Receiver)
+		o.lose(DroppedReceiver, l, d.Notice)
 		l.gone = true
 		o.clear(l)
 	}

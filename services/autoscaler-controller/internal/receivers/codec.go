@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -95,7 +96,40 @@ func receiver(w autoscaler.NotificationWebhook) (notices.Receiver, error) {
 		r.Kinds = append(r.Kinds, fleet.Happening(kind))
 	}
 	r.Deployments = value(w.Deployments)
-	return r, nil
+	return r, reports(&r, w)
+}
+
+// The hour and the day of a report where nothing is said, as in the contract.
+const (
+	reportHour = 6
+	reportDay  = time.Monday
+)
+
+// reports reads which reports a receiver is sent.
+func reports(r *notices.Receiver, w autoscaler.NotificationWebhook) error {
+	slack, events := w.Format == autoscaler.NotificationSlack, w.Format == autoscaler.NotificationCloudEvents
+	switch {
+	case w.Report == nil && w.ReportHour != nil:
+		return errors.New("reportHour: only with report")
+	case w.Report == nil && w.ReportDay != nil, w.Report != nil && *w.Report != autoscaler.ReportWeekly && w.ReportDay != nil:
+		return errors.New("reportDay: only with report: weekly")
+	case w.Report == nil:
+		return nil
+	case !slack && !events:
+		return errors.New("report: only with format Slack or CloudEvents; Alertmanager knows alerts and no reports")
+	}
+	r.Report, r.ReportHour, r.ReportDay = notices.Every(*w.Report), reportHour, reportDay
+	if w.ReportHour != nil {
+		r.ReportHour = int(*w.ReportHour)
+	}
+	if w.ReportDay != nil {
+		for day := time.Sunday; day <= time.Saturday; day++ {
+			if day.String() == string(*w.ReportDay) {
+				r.ReportDay = day
+			}
+		}
+	}
+	return nil
 }
 
 func value[T any](p *T) (zero T) {

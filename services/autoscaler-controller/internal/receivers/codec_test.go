@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
@@ -51,6 +52,21 @@ webhooks:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
+	got, err = reads(t).read(`
+webhooks:
+  - { name: daily, url: "https://a.example/x", format: Slack, report: daily }
+  - { name: weekly, url: "https://a.example/x", format: CloudEvents, report: weekly, reportHour: 0, reportDay: Sunday, events: [Slept] }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []notices.Receiver{
+		{Name: "daily", URL: "https://a.example/x", Format: "Slack", PerMinute: 20, Report: notices.Daily, ReportHour: 6, ReportDay: time.Monday},
+		{Name: "weekly", URL: "https://a.example/x", Format: "CloudEvents", PerMinute: 20, Report: notices.Weekly, ReportHour: 0, ReportDay: time.Sunday, Kinds: []fleet.Happening{fleet.Slept}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
 	if none, err := reads(t).read("webhooks: []"); err != nil || len(none) != 0 {
 		t.Errorf("no webhooks: %v, %v", none, err)
 	}
@@ -77,8 +93,16 @@ func TestCodec_RefusesNamingTheFieldAndNoValue(t *testing.T) {
 		hook(", events: []"):          "webhooks.0.events",
 		hook(", deployments: ['']"):   "webhooks.0.deployments.0",
 		hook(", signingKey: hunter2"): "webhooks.0.signingKey: ",
-		hook(", signingKey: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3O===="):                              "webhooks.0.signingKey: whsec_ and 24 to 64 random bytes",
-		hook(", signingKey: whsec_short"):                                                              "webhooks.0.signingKey: ",
+		hook(", signingKey: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3O===="): "webhooks.0.signingKey: whsec_ and 24 to 64 random bytes",
+		hook(", signingKey: whsec_short"):                                 "webhooks.0.signingKey: ",
+		hook(", report: hourly"):                                          "webhooks.0.report: one of [daily weekly]",
+		hook(", report: daily, reportHour: 24"):                           "webhooks.0.reportHour: from 0 to 23",
+		hook(", reportHour: 3"):                                           "webhooks.0.reportHour: only with report",
+		hook(", reportDay: Monday"):                                       "webhooks.0.reportDay: only with report: weekly",
+		hook(", report: daily, reportDay: Monday"):                        "webhooks.0.reportDay: only with report: weekly",
+		hook(", report: weekly, reportDay: Mon"):                          "webhooks.0.reportDay: one of [Monday Tuesday",
+		"webhooks: [{name: chat, url: 'https://a.example', format: Alertmanager, report: daily}]":      "webhooks.0.report: only with format Slack or CloudEvents; Alertmanager knows alerts and no reports",
+		"webhooks: [{name: chat, url: 'https://a.example', format: AlertmanagerAPI, report: daily}]":   "webhooks.0.report: only with format Slack or CloudEvents",
 		"webhooks: [{name: chat, url: 'ftp://hunter2', format: Slack}]":                                "webhooks.0.url: must match",
 		"webhooks: [{name: chat, url: 'https://user:hunter2@a', format: Slack}]":                       "webhooks.0.url: must match",
 		"webhooks: [{name: chat, url: 'https://a/#hunter2', format: Slack}]":                           "webhooks.0.url: must match",
@@ -122,7 +146,7 @@ func TestCodec_ReadsTheExampleOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, err := reads(t).read(string(text)); err != nil || len(list) != 2 {
+	if list, err := reads(t).read(string(text)); err != nil || len(list) != 3 {
 		t.Errorf("%v, %v", list, err)
 	}
 }

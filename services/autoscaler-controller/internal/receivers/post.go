@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/notices"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 // Where receivers are named, in each namespace.
@@ -99,6 +100,25 @@ func (p *Post) Tell(a fleet.Autoscaler, e fleet.Event) {
 	if added {
 		p.stir()
 	}
+}
+
+// Reporting are the receivers that are sent reports.
+func (p *Post) Reporting() []notices.Receiver {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.outbox.Reporting()
+}
+
+// Send takes a report for a receiver; false: it is there no more. ended is called when it was taken (""), or why it never
+// will be. Neither waits.
+func (p *Post) Send(to notices.Receiver, id string, r report.Report, ended func(why notices.Dropped)) bool {
+	p.mu.Lock()
+	added := p.outbox.Send(notices.Notice{ID: id, Kind: notices.Reported, Namespace: to.Namespace, At: time.Now(), Report: &r, Ended: ended}, to)
+	p.mu.Unlock()
+	if added {
+		p.stir()
+	}
+	return added
 }
 
 func (p *Post) stir() {

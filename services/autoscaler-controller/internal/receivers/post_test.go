@@ -2,6 +2,7 @@ package receivers
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -202,5 +203,41 @@ func TestShrink_KeepsNothingElse(t *testing.T) {
 	p.seen(kept, false)
 	if !h.has("Malformed", "more than the 65536 bytes") {
 		t.Errorf("%v", h.events)
+	}
+}
+
+func TestPost_SendsAReportToTheOneThatAskedForIt(t *testing.T) {
+	type call struct{ path, id, text string }
+	got := make(chan call, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- call{r.URL.Path, r.Header.Get("Webhook-Id"), string(body)}
+		if r.URL.Path == "/b" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	p, h := newPost(t, "127.0.0.1", named("shop", "webhooks: [{name: a, url: '"+server.URL+"/a', format: Slack, report: daily}, {name: b, url: '"+server.URL+"/b', format: Slack, report: weekly}, {name: c, url: '"+server.URL+"/c', format: Slack}]"))
+	runs(t, p)
+	list := p.Reporting()
+	if len(list) != 2 || list[0].Name != "a" || list[1].Name != "b" || list[1].Namespace != "shop" {
+		t.Fatalf("%+v", list)
+	}
+	ended := make(chan notices.Dropped, 2)
+	for i, want := range []notices.Dropped{"", notices.DroppedRefused} {
+		if !p.Send(list[i], "msg_1", *aReport("shop").Report, func(why notices.Dropped) { ended <- why }) {
+			t.Fatal("there is no such receiver")
+		}
+		if c := <-got; c.path != "/"+list[i].Name || c.id != "msg_1" || !strings.Contains(c.text, "Nemesis, namespace shop") {
+			t.Errorf("%+v", c)
+		}
+		if why := <-ended; why != want {
+			t.Errorf("it ended with %q, not %q", why, want)
+		}
+	}
+	testwait.Until(t, "it is told that it was not taken", func() bool { return h.has("NotDelivered", "b: it answered 404") })
+	p.seen(named("shop", "webhooks: []"), false)
+	if p.Send(list[0], "msg_2", *aReport("shop").Report, func(notices.Dropped) { t.Error("it ended") }) || len(p.Reporting()) > 0 {
+		t.Error("a report is taken for one that is there no more")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/notices"
 )
 
@@ -22,6 +23,9 @@ const mediaJSON = "application/json"
 
 // render writes a notice as a receiver wants it.
 func render(r notices.Receiver, n notices.Notice) (contentType string, body []byte, err error) {
+	if n.Report != nil {
+		return renderReport(r, n)
+	}
 	switch autoscaler.NotificationFormat(r.Format) {
 	case autoscaler.NotificationSlack:
 		body, err = json.Marshal(slack{Text: slackText.Replace(n.Text())})
@@ -139,6 +143,11 @@ func cloudEvent(n notices.Notice) ([]byte, error) {
 		Kind: autoscaler.NoticeKind(n.Kind), Namespace: n.Namespace, Autoscaler: optional(n.Autoscaler), Deployment: optional(n.Deployment),
 		Time: n.At.UTC(), Severity: autoscaler.NoticeSeverity(severity(n)), Message: n.Message, Seconds: optional(n.Took.Seconds()), Repeats: optional(int32(min(n.Repeats, 1<<30))), //nolint:gosec // bounded
 	}
+	return with(&e, data)
+}
+
+// with writes an event with its data.
+func with(e *event.Event, data any) ([]byte, error) {
 	if err := e.SetData(event.ApplicationJSON, data); err != nil {
 		return nil, fmt.Errorf("CloudEvent: %w", err)
 	}
@@ -146,4 +155,31 @@ func cloudEvent(n notices.Notice) ([]byte, error) {
 		return nil, fmt.Errorf("CloudEvent: %w", err)
 	}
 	return e.MarshalJSON()
+}
+
+// renderReport writes a report as a receiver wants it.
+func renderReport(r notices.Receiver, n notices.Notice) (contentType string, body []byte, err error) {
+	switch autoscaler.NotificationFormat(r.Format) {
+	case autoscaler.NotificationSlack:
+		body, err = json.Marshal(slack{Text: slackText.Replace(n.Report.Text())})
+		return mediaJSON, body, err
+	case autoscaler.NotificationCloudEvents:
+		page, err := n.Report.HTML()
+		if err != nil {
+			return "", nil, err //nolint:wrapcheck // it says of what
+		}
+		e := event.New(event.CloudEventsVersionV1)
+		e.SetID(n.ID)
+		e.SetType(fmt.Sprintf(eventType, strings.ToLower(string(n.Kind))))
+		source := "/apis/autoscaler-group.autoscaler/v1alpha1/"
+		if n.Report.Namespace != "" {
+			source += "namespaces/" + url.PathEscape(n.Report.Namespace) + "/"
+		}
+		e.SetSource(source + "customautoscalers")
+		e.SetTime(n.At.UTC())
+		body, err = with(&e, autoscaler.ReportNotice{Report: contract.Report(*n.Report), Markdown: n.Report.Markdown(), Html: page})
+		return event.ApplicationCloudEventsJSON, body, err
+	case autoscaler.NotificationAlertmanager, autoscaler.NotificationAlertmanagerAPI: // refused as the Secret is read
+	}
+	return "", nil, fmt.Errorf("no report is written as %q", r.Format)
 }

@@ -2,14 +2,17 @@ package receivers
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/notices"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
@@ -84,6 +87,45 @@ func TestRender_CloudEventsAreValid(t *testing.T) {
 		}
 		if err := e.Validate(); err != nil {
 			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+func aReport(namespace string) notices.Notice {
+	r := report.Report{From: noon.Add(-24 * time.Hour), To: noon, Namespace: namespace, Applications: 2}
+	r.Observed, r.Asleep, r.PodSeconds, r.SavedAgainstOne, r.SavedAgainstMaximum = 172800, 90000, 90000, 90000, 400000
+	r.Contested = []report.Contested{{Key: fleet.Key{Namespace: "shop", Deployment: "llama"}, For: time.Minute, By: "<!channel> & co"}}
+	return notices.Notice{ID: "msg_report_1", Kind: notices.Reported, Namespace: "shop", At: noon, Report: &r}
+}
+
+func TestRender_AReportAsTextOrWithMarkdownAndHTML(t *testing.T) {
+	contentType, body, err := render(notices.Receiver{Format: "Slack"}, aReport("shop"))
+	var chat struct{ Text string }
+	if err != nil || contentType != "application/json" || json.Unmarshal(body, &chat) != nil {
+		t.Fatalf("%s %s %v", contentType, body, err)
+	}
+	if !strings.HasPrefix(chat.Text, "Nemesis, namespace shop: a day\n") || !strings.Contains(chat.Text, "&lt;!channel&gt; &amp; co") || strings.ContainsAny(chat.Text, "<>") {
+		t.Errorf("%s", chat.Text)
+	}
+	for namespace, source := range map[string]string{"shop": "namespaces/shop/customautoscalers", "": "customautoscalers"} {
+		contentType, body, err := render(notices.Receiver{Format: "CloudEvents"}, aReport(namespace))
+		var e struct {
+			ID, Type, Source, Time string
+			Data                   autoscaler.ReportNotice
+		}
+		if err != nil || contentType != "application/cloudevents+json" || json.Unmarshal(body, &e) != nil {
+			t.Fatalf("%s %s %v", contentType, body, err)
+		}
+		if e.ID != "msg_report_1" || e.Type != "autoscaler-group.autoscaler.report.v1" || e.Source != "/apis/autoscaler-group.autoscaler/v1alpha1/"+source || e.Time != "2026-03-01T11:00:00Z" {
+			t.Errorf("%+v", e)
+		}
+		if !strings.HasPrefix(e.Data.Markdown, "# Nemesis") || !strings.HasPrefix(e.Data.Html, "<!doctype html>") || e.Data.Report.Totals.PodSeconds != 90000 || strings.Contains(e.Data.Html, "<!channel>") {
+			t.Errorf("%+v", e.Data)
+		}
+	}
+	for _, format := range []notices.Format{"Alertmanager", "AlertmanagerAPI", "Pager"} {
+		if _, body, err := render(notices.Receiver{Format: format}, aReport("shop")); err == nil {
+			t.Errorf("%s: %s", format, body)
 		}
 	}
 }

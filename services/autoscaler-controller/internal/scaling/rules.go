@@ -136,6 +136,22 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	return reason, due
 }
 
+// RuleNames are what the thresholds and rules of a spec are called in the reasons of decisions.
+func (s Spec) RuleNames() []string {
+	list := thresholdsOf(s)
+	if len(list)+len(s.Rules) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(list)+len(s.Rules))
+	for _, t := range list {
+		names = append(names, t.rule)
+	}
+	for _, r := range s.Rules {
+		names = append(names, rulePrefix+r.Name)
+	}
+	return names
+}
+
 const (
 	rulePrefix = "Rule:"
 	maxInputs  = 16
