@@ -168,7 +168,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	if errors.Is(err, ErrHeadTimeout) {
 		kind, problem = "head-timeout", fault.New(fault.UpstreamTimeout, "the pod sent no answer: it was silent for longer than timeout_seconds of the settings allows")
 	}
-	x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
+	x.p.o.Metrics.failures.of(x.visit.App.ID, kind).Inc()
 	return problem, ""
 }
 

@@ -31,16 +31,16 @@ const (
 // Metrics are the counts of the data path. Labels are bounded: only applications that have a route
 // are named.
 type Metrics struct {
-	requests  *prometheus.CounterVec
+	requests  *counts
 	duration  *prometheus.HistogramVec
 	waited    *prometheus.HistogramVec
-	rejected  *prometheus.CounterVec
+	rejected  *counts
 	retries   *prometheus.CounterVec
-	failures  *prometheus.CounterVec
-	starts    *prometheus.CounterVec
-	wakeUps   *prometheus.CounterVec
+	failures  *counts
+	starts    *counts
+	wakeUps   *counts
 	wakeTime  *prometheus.HistogramVec
-	uncounted *prometheus.CounterVec
+	uncounted *counts
 	panics    prometheus.Counter
 	perTarget sync.Map // routing.Application to *targetMetrics, so that the hot path looks up no labels
 }
@@ -56,6 +56,27 @@ type targetMetrics struct {
 
 var classes = [6]string{"gone", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
+// counts are counters of applications that are told apart by one more label, of a few values. Which of them were ever used
+// is remembered, so that an application's are found by name when it goes: to look for them is to look at those of all, and
+// whoever counts waits meanwhile.
+type counts struct {
+	*prometheus.CounterVec
+	used sync.Map
+}
+
+func (c *counts) of(app routing.Application, value string) prometheus.Counter {
+	if _, known := c.used.Load(value); !known {
+		c.used.Store(value, nil)
+	}
+	return c.WithLabelValues(app.Namespace, app.Deployment, value)
+}
+
+func (c *counts) forget(app routing.Application) {
+	for value := range c.used.Range {
+		c.DeleteLabelValues(app.Namespace, app.Deployment, value.(string)) //nolint:forcetypeassert // the map holds nothing else
+	}
+}
+
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	app := []string{"namespace", "deployment"}
@@ -64,6 +85,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		registry.MustRegister(c)
 		return c
 	}
+	by := func(label, name, help string) *counts { return &counts{CounterVec: counter(name, help, append(app, label)...)} }
 	histogram := func(name, help string) *prometheus.HistogramVec {
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nemesis_lb_" + name, Help: help, Buckets: durationBuckets}, app)
 		registry.MustRegister(h)
@@ -73,15 +95,15 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	registry.MustRegister(panics)
 	return &Metrics{
 		panics:    panics,
-		requests:  counter("requests_total", "Requests that ended, by the class of their status; gone: the client left first.", append(app, "code")...),
+		requests:  by("code", "requests_total", "Requests that ended, by the class of their status; gone: the client left first."),
 		duration:  histogram("request_duration_seconds", "From a request's arrival to its answer's last byte."),
 		waited:    histogram("waiting_seconds", "How long requests were in the waiting room that were there at all."),
-		rejected:  counter("rejected_total", "Requests that never reached a pod.", append(app, "reason")...),
+		rejected:  by("reason", "rejected_total", "Requests that never reached a pod."),
 		retries:   counter("retries_total", "Requests sent to another pod because nothing of them reached the first one.", app...),
-		failures:  counter("upstream_failures_total", "Exchanges that broke on the pod's side.", append(app, "kind")...),
-		starts:    counter("start_calls_total", "Start calls to the controller, by their result.", append(app, "result")...),
-		uncounted: counter("uncounted_requests_total", "Requests that are no traffic (uncountedRequests), by who answered: a pod, or the load balancer because the application is asleep or busy. No other metric has them.", append(app, "answer")...),
-		wakeUps:   counter("wakeups_total", "Wake-ups that ended, by their outcome.", append(app, "outcome")...),
+		failures:  by("kind", "upstream_failures_total", "Exchanges that broke on the pod's side."),
+		starts:    by("result", "start_calls_total", "Start calls to the controller, by their result."),
+		uncounted: by("answer", "uncounted_requests_total", "Requests that are no traffic (uncountedRequests), by who answered: a pod, or the load balancer because the application is asleep or busy. No other metric has them."),
+		wakeUps:   by("outcome", "wakeups_total", "Wake-ups that ended, by their outcome."),
 		wakeTime:  histogram("wakeup_duration_seconds", "From the arrival that woke an application to the answer's first byte."),
 	}
 }
@@ -92,7 +114,7 @@ func (m *Metrics) ended(app routing.Application, status int, took time.Duration)
 	if !ok {
 		t := &targetMetrics{duration: m.duration.WithLabelValues(app.Namespace, app.Deployment)}
 		for i, class := range classes {
-			t.byClass[i] = m.requests.WithLabelValues(app.Namespace, app.Deployment, class)
+			t.byClass[i] = m.requests.of(app, class)
 		}
 		known, _ = m.perTarget.LoadOrStore(app, t)
 	}
@@ -103,12 +125,12 @@ func (m *Metrics) ended(app routing.Application, status int, took time.Duration)
 
 // rejects counts a refusal; app is zero when no application was found.
 func (m *Metrics) rejects(app routing.Application, reason string) {
-	m.rejected.WithLabelValues(app.Namespace, app.Deployment, reason).Inc()
+	m.rejected.of(app, reason).Inc()
 }
 
 // Woken counts a wake-up that ended.
 func (m *Metrics) Woken(app routing.Application, wake dispatch.WakeUp) {
-	m.wakeUps.WithLabelValues(app.Namespace, app.Deployment, string(wake.Outcome)).Inc()
+	m.wakeUps.of(app, string(wake.Outcome)).Inc()
 	if wake.Outcome == dispatch.WakeAnswered {
 		m.wakeTime.WithLabelValues(app.Namespace, app.Deployment).Observe(wake.FirstByteAt.Sub(wake.ArrivedAt).Seconds())
 	}
@@ -118,10 +140,10 @@ func (m *Metrics) Woken(app routing.Application, wake dispatch.WakeUp) {
 // bounded by the routes there are.
 func (m *Metrics) Forget(app routing.Application) {
 	m.perTarget.Delete(app)
-	labels := prometheus.Labels{"namespace": app.Namespace, "deployment": app.Deployment}
-	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.duration, m.waited, m.rejected, m.retries, m.failures, m.starts, m.uncounted, m.wakeUps, m.wakeTime,
-	} {
-		vec.DeletePartialMatch(labels)
+	for _, c := range []*counts{m.requests, m.rejected, m.failures, m.starts, m.uncounted, m.wakeUps} {
+		c.forget(app)
+	}
+	for _, vec := range []interface{ DeleteLabelValues(of ...string) bool }{m.duration, m.waited, m.retries, m.wakeTime} {
+		vec.DeleteLabelValues(app.Namespace, app.Deployment)
 	}
 }

@@ -168,7 +168,7 @@ func (x *exchange) brokeOff(err error) error {
 		if errors.Is(err, ErrSilent) {
 			kind = "silent"
 		}
-		x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
+		x.p.o.Metrics.failures.of(x.visit.App.ID, kind).Inc()
 	}
 	return fmt.Errorf("read from the pod: %w", err)
 }

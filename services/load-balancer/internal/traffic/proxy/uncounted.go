@@ -82,5 +82,5 @@ func (x *exchange) countUncounted() {
 	if answered == "" {
 		answered = answeredPod
 	}
-	x.p.o.Metrics.uncounted.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, answered).Inc()
+	x.p.o.Metrics.uncounted.of(x.visit.App.ID, answered).Inc()
 }

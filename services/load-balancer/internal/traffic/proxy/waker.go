@@ -103,12 +103,12 @@ func (k *Waker) call(request *dispatch.StartRequest) error {
 			result = "refused"
 		}
 		request.Failed(err)
-		k.metrics.starts.WithLabelValues(request.App.Namespace, request.App.Deployment, result).Inc()
+		k.metrics.starts.of(request.App, result).Inc()
 		k.log.WarnContext(request.Trace, "start call failed", append(attrs, "error", err)...)
 		return err
 	}
 	request.Answered(started)
-	k.metrics.starts.WithLabelValues(request.App.Namespace, request.App.Deployment, "ok").Inc()
+	k.metrics.starts.of(request.App, "ok").Inc()
 	k.log.InfoContext(request.Trace, "start called", append(attrs, "scaled", started.Scaled, "message", started.Message)...)
 	return nil
 }
