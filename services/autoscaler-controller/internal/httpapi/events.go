@@ -113,8 +113,8 @@ func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
 			return // whoever asked has gone, or reads too slowly
 		}
 		f.at = update.Next
-		if update.More && !ordinary {
-			continue // of what is urgent, at once
+		if update.Hurry {
+			continue
 		}
 		if sent {
 			quiet.Reset(heartbeatTime)

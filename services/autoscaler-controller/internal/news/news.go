@@ -34,6 +34,15 @@ const (
 type Position struct {
 	Epoch            string
 	Urgent, Ordinary uint64
+	round            round // not written: who comes back begins it anew
+}
+
+// round is how far somebody has come with the ordinary changes where they do not fit at once. Whatever is busy changes
+// again before all of it was told, so by their order the first ones would come again and again, and the others never. In
+// a round each application has its turn once, in the order in which they came to be known.
+type round struct {
+	to    uint64 // its end is a position behind this change; 0: none is under way
+	after uint64 // the number of the place that was told of last
 }
 
 // String is how a position is written: epoch.urgent.ordinary.
@@ -52,7 +61,7 @@ func Parse(text string) (Position, bool) {
 		return Position{}, false
 	}
 	ordinary, err := strconv.ParseUint(parts[2], 10, 64)
-	return Position{parts[0], urgent, ordinary}, err == nil
+	return Position{Epoch: parts[0], Urgent: urgent, Ordinary: ordinary}, err == nil
 }
 
 // Kind is what happened.
@@ -82,8 +91,8 @@ type Update struct {
 	Items []Item
 	// Next is the position behind them.
 	Next Position
-	// More tells that not all fitted.
-	More bool
+	// More tells that not all fitted; Hurry that not all that is urgent did.
+	More, Hurry bool
 }
 
 // Board remembers. Make it with New. Any number of goroutines may use it.
@@ -92,6 +101,8 @@ type Board struct {
 	epoch     string
 	n         uint64
 	places    map[fleet.Key]*place
+	all       []*place   // the same, by their numbers
+	known     uint64     // how many numbers were given
 	urgent    *list.List // of *change, by when it was
 	ordinary  *list.List
 	removed   *list.List
@@ -108,7 +119,11 @@ type change struct {
 }
 
 // place is where an application stands in the lists; nil: it does not.
-type place struct{ urgent, ordinary, removed *list.Element }
+type place struct {
+	key                       fleet.Key
+	number                    uint64
+	urgent, ordinary, removed *list.Element
+}
 
 // New makes a board that nothing is on. epoch names this life of the process.
 func New(epoch string) *Board {
@@ -167,7 +182,7 @@ func (b *Board) Removed(k fleet.Key) {
 		oldest := of(b.removed.Front())
 		b.forgotten = max(b.forgotten, oldest.n)
 		b.removed.Remove(b.removed.Front())
-		delete(b.places, oldest.key)
+		b.forget(oldest.key)
 	}
 	b.wake()
 }
@@ -191,10 +206,24 @@ func (b *Board) Decided(r fleet.Record) {
 func (b *Board) place(k fleet.Key) *place {
 	p, known := b.places[k]
 	if !known {
-		p = &place{}
+		b.known++
+		p = &place{key: k, number: b.known}
 		b.places[k] = p
+		b.all = append(b.all, p)
 	}
 	return p
+}
+
+func (b *Board) forget(k fleet.Key) {
+	at := b.from(b.places[k].number)
+	b.all = slices.Delete(b.all, at, at+1)
+	delete(b.places, k)
+}
+
+// from is where the places begin whose number is at least this one.
+func (b *Board) from(number uint64) int {
+	at, _ := slices.BinarySearchFunc(b.all, number, func(p *place, n uint64) int { return cmp.Compare(p.number, n) })
+	return at
 }
 
 // wake wakes who waits for something urgent.
@@ -224,7 +253,7 @@ func (b *Board) Now() Position {
 	return b.now()
 }
 
-func (b *Board) now() Position { return Position{b.epoch, b.n, b.n} }
+func (b *Board) now() Position { return Position{Epoch: b.epoch, Urgent: b.n, Ordinary: b.n} }
 
 // Since is what came after a position, at most so many items, and a channel that closes with the next urgent change.
 // Without ordinary ones the position in these stays where it is.
@@ -245,13 +274,12 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 	}
 	slices.SortFunc(urgent, byNumber)
 	update := Update{Next: p}
-	update.Items, update.Next.Urgent, update.More = first(urgent, most, b.n)
-	if !ordinary || update.More {
+	update.Items, update.Next.Urgent, update.Hurry = first(urgent, most, b.n)
+	if update.More = update.Hurry; !ordinary || update.More {
 		return update, b.changed
 	}
-	most -= len(update.Items)
-	rest := after(b.ordinary, p.Ordinary, most+1, Item{Kind: Changed})
-	rest, update.Next.Ordinary, update.More = first(rest, most, b.n)
+	var rest []Item
+	rest, update.More = b.busy(&update.Next, most-len(update.Items))
 	told := make(map[fleet.Key]bool, len(update.Items))
 	for _, item := range update.Items {
 		told[item.Key] = told[item.Key] || item.Kind == Changed
@@ -262,6 +290,34 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 		}
 	}
 	return update, b.changed
+}
+
+// busy are the ordinary changes after a position, which it moves on: all of them, or as many as fit, and whether there are
+// more.
+func (b *Board) busy(at *Position, most int) (items []Item, more bool) {
+	like := Item{Kind: Changed}
+	if most <= 0 {
+		return nil, at.round.to > 0 || firstAfter(b.ordinary, at.Ordinary) != nil
+	}
+	if at.round.to == 0 {
+		if items = after(b.ordinary, at.Ordinary, most+1, like); len(items) <= most {
+			at.Ordinary = b.n
+			return items, false
+		}
+		items, at.round.to = items[:0], b.n
+	}
+	for _, p := range b.all[b.from(at.round.after+1):] {
+		if p.ordinary == nil || of(p.ordinary).n <= at.Ordinary {
+			continue
+		}
+		if len(items) == most {
+			return items, true
+		}
+		like.N, like.Key, at.round.after = of(p.ordinary).n, p.key, p.number
+		items = append(items, like)
+	}
+	at.Ordinary, at.round = at.round.to, round{}
+	return items, firstAfter(b.ordinary, at.Ordinary) != nil // what changed since the round began
 }
 
 // after are the first changes of a list after a number, at most so many, each as an item like the one that is given.

@@ -12,6 +12,10 @@ import (
 
 func key(i int) fleet.Key { return fleet.Key{Namespace: "shop", Deployment: fmt.Sprint(i)} }
 
+func at(epoch string, urgent, ordinary uint64) Position {
+	return Position{Epoch: epoch, Urgent: urgent, Ordinary: ordinary}
+}
+
 func decision(i int, id string) fleet.Record { return fleet.Record{Key: key(i), ID: id} }
 
 // words are items as a test reads them.
@@ -155,14 +159,14 @@ func TestSince_WhatIsNotRememberedIsAReset(t *testing.T) {
 		p     Position
 		reset bool
 	}{
-		"another life":          {New("e"), Position{"f", 0, 0}, true},
-		"of later":              {New("e"), Position{"e", 1, 0}, true},
-		"later of the ordinary": {New("e"), Position{"e", 0, 1}, true},
-		"too many decisions":    {many, Position{"e", 0, 0}, true},
-		"just enough decisions": {many, Position{"e", 1, 0}, false},
-		"too many that went":    {gone, Position{"e", 1, 0}, true},
-		"just enough of these":  {gone, Position{"e", 2, 0}, false},
-		"nothing happened":      {New("e"), Position{"e", 0, 0}, false},
+		"another life":          {New("e"), at("f", 0, 0), true},
+		"of later":              {New("e"), at("e", 1, 0), true},
+		"later of the ordinary": {New("e"), at("e", 0, 1), true},
+		"too many decisions":    {many, at("e", 0, 0), true},
+		"just enough decisions": {many, at("e", 1, 0), false},
+		"too many that went":    {gone, at("e", 1, 0), true},
+		"just enough of these":  {gone, at("e", 2, 0), false},
+		"nothing happened":      {New("e"), at("e", 0, 0), false},
 		"no epoch at all":       {New("e"), Position{}, true},
 	} {
 		if news, _ := c.b.Since(c.p, true, 1<<20); news.Reset != c.reset || c.reset && (len(news.Items) > 0 || news.Next != c.b.Now()) {
@@ -253,7 +257,7 @@ func TestSince_Property_AReaderIsNeverBehindForGood(t *testing.T) {
 }
 
 func TestParse_ReadsWhatStringWrites(t *testing.T) {
-	for _, p := range []Position{{"k3x9", 18, 12}, {"e", 0, 1<<64 - 1}} {
+	for _, p := range []Position{at("k3x9", 18, 12), at("e", 0, 1<<64-1)} {
 		if got, ok := Parse(p.String()); !ok || got != p {
 			t.Errorf("%v is read as %v", p, got)
 		}
@@ -262,5 +266,92 @@ func TestParse_ReadsWhatStringWrites(t *testing.T) {
 		if p, ok := Parse(text); ok {
 			t.Errorf("%q is read as %v", text, p)
 		}
+	}
+}
+
+// Load balancers report what is busy in the order of names, each second: who is told of a part of it each second is not
+// to be told of the first ones alone.
+func TestSince_WhereMoreIsBusyThanFitsEveryOneHasItsTurn(t *testing.T) {
+	const busy, most = 2000, 500
+	b := New("e")
+	readers := []Position{b.Now(), b.Now(), b.Now()}
+	told := make([]map[string]int, len(readers))
+	for round := range 3 * busy / most {
+		for i := range busy {
+			b.Changed(key(i), false)
+		}
+		for r := range readers {
+			if told[r] == nil {
+				told[r] = map[string]int{}
+			}
+			if r == 2 && round%2 == 1 {
+				continue // it is slower
+			}
+			news, _ := b.Since(readers[r], true, most)
+			if len(news.Items) > most || news.Reset || news.Hurry {
+				t.Fatalf("%d items, %+v", len(news.Items), news.Next)
+			}
+			for _, word := range words(news.Items) {
+				told[r][word]++
+			}
+			readers[r] = news.Next
+		}
+	}
+	for r, times := range []int{3, 3, 1} {
+		for i := range busy {
+			if n := told[r]["changed "+key(i).Deployment]; n < times || n > times+1 {
+				t.Fatalf("reader %d was told of %d %d times, and is to be told %d times", r, i, n, times)
+			}
+		}
+	}
+}
+
+func TestSince_WhoComesBackInTheMidstOfARoundMissesNothing(t *testing.T) {
+	b := New("e")
+	p := b.Now()
+	for i := range 10 {
+		b.Changed(key(i), false)
+	}
+	news, _ := b.Since(p, true, 4)
+	if !news.More || len(news.Items) != 4 {
+		t.Fatalf("%d items of 10, more: %v", len(news.Items), news.More)
+	}
+	back, _ := Parse(news.Next.String())
+	told := map[string]bool{}
+	for more := true; more; {
+		news, _ := b.Since(back, true, 4)
+		for _, word := range words(news.Items) {
+			told[word] = true
+		}
+		back, more = news.Next, news.More
+	}
+	if len(told) != 10 {
+		t.Errorf("%d of 10: %v", len(told), told)
+	}
+	if again, _ := b.Since(back, true, 4); len(again.Items) > 0 {
+		t.Errorf("then there is nothing more: %v", words(again.Items))
+	}
+}
+
+func TestSince_WhatIsUrgentAndDidNotFitIsToBeAskedForAtOnce(t *testing.T) {
+	b := New("e")
+	p := b.Now()
+	for i := range 5 {
+		b.Changed(key(i), true)
+		b.Changed(key(i+5), false)
+	}
+	for _, ordinary := range []bool{false, true} {
+		news, _ := b.Since(p, ordinary, 3)
+		if !news.Hurry || !news.More || len(news.Items) != 3 {
+			t.Errorf("ordinary %v: %+v", ordinary, news)
+		}
+	}
+	news, _ := b.Since(p, true, 5) // no room is left for the ordinary ones
+	if news.Hurry || !news.More || len(news.Items) != 5 {
+		t.Errorf("%+v", news)
+	}
+	rest, _ := b.Since(news.Next, true, 5)
+	if rest.Hurry || rest.More || len(rest.Items) != 5 {
+		t.Errorf("%+v", rest)
 	}
 }

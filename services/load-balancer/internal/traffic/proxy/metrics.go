@@ -85,7 +85,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		registry.MustRegister(c)
 		return c
 	}
-	by := func(label, name, help string) *counts { return &counts{CounterVec: counter(name, help, append(app, label)...)} }
+	by := func(label, name, help string) *counts {
+		return &counts{CounterVec: counter(name, help, append(app, label)...)}
+	}
 	histogram := func(name, help string) *prometheus.HistogramVec {
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nemesis_lb_" + name, Help: help, Buckets: durationBuckets}, app)
 		registry.MustRegister(h)
