@@ -216,7 +216,7 @@ func (r Report) silent() section {
 	s.Said = []string{"Of applications that were awake; each was looked at, and asked for nothing."}
 	s.Heads, s.Left = []string{"Application", "Rule", "Last fired", "Looked at since"}, 4
 	for _, one := range r.Silent {
-		last, since := "never", "never: no pod was ready"
+		last, since := "never", "not known"
 		if !one.Last.IsZero() {
 			last = moment(one.Last)
 		}
