@@ -63,9 +63,9 @@ func (r Report) title() string {
 	return title + ": " + length(r.To.Sub(r.From))
 }
 
-// length is how long the period is, in words.
+// length is how long the period is, in words. That of one that ends now has the hour that has begun beside the whole ones.
 func length(d time.Duration) string {
-	switch hours := int(d.Round(time.Hour).Hours()); {
+	switch hours := int(d.Hours()); {
 	case hours == 7*24:
 		return "a week"
 	case hours == 24:
