@@ -166,6 +166,7 @@ deploy-service: require-cluster ## one service, as production has it: make deplo
 
 release: ## write a new version everywhere: make release VERSION=0.2.0; CONTRIBUTING.md says what follows
 	@deployments/release "$(VERSION)"
+	@$(MAKE) chart # which takes images from kustomize/
 
 released: ## the services as they were at the last release, for the tests of independent deployment
 	@deployments/released

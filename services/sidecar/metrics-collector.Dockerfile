@@ -6,7 +6,7 @@
 #   docker build -f services/sidecar/metrics-collector.Dockerfile --build-arg REVISION=$(git rev-parse HEAD) -t nemesis/metrics-collector:dev .
 #
 # The builder is pinned by version; add the digest that your registry gives it if you pin those too.
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 
 FROM --platform=$BUILDPLATFORM golang:1.26.9 AS build

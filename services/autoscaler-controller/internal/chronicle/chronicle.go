@@ -101,10 +101,19 @@ func New(o Options) *Chronicle { return &Chronicle{Options: o} }
 func (c *Chronicle) Decided(r fleet.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if one := c.of[r.Key]; one != nil {
-		one.decisions++
-		one.rules(r)
+	if c.of == nil {
+		return
 	}
+	one := c.of[r.Key]
+	if one == nil { // it was decided on before it was sampled
+		if _, known := c.Fleet.Terms(r.Key, r.Time); !known {
+			return
+		}
+		one = &record{history: &history.History{}, seen: r.Time}
+		c.of[r.Key] = one
+	}
+	one.decisions++
+	one.rules(r)
 }
 
 // Lead writes the history until ctx ends.

@@ -95,6 +95,25 @@ func TestReport_OfAnApplicationThatWasMadeAgainNothingCountsTwice(t *testing.T) 
 	}
 }
 
+func TestReport_TheFirstDecisionMayComeBeforeTheFirstSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{kept: map[fleet.Key][]byte{}, terms: fleet.Terms{Rules: []string{"CPUThreshold"}}}
+		c := w.new()
+		lead(c, time.Minute+time.Second, func() {
+			w.set(fleet.Sample{Key: cart, Pods: 1})
+			c.Decided(fleet.Record{Key: cart, Time: time.Now(), Decision: scaling.Decision{Reasons: []scaling.Reason{{Rule: "CPUThreshold", Effect: scaling.Note, Trigger: scaling.ByMetric}}}})
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			if r := c.Report(lastDay(), time.Now()); len(r.Silent) != 1 || r.Silent[0].Since.IsZero() {
+				t.Errorf("%+v", r.Silent)
+			}
+			if _, decisions, _ := minutes(t, c, cart); decisions != 1 {
+				t.Errorf("%d decisions", decisions)
+			}
+		})
+	})
+}
+
 // An application may be made, be woken and be asked before it is looked at for the first time.
 func TestReport_WhatANewApplicationCountedBeforeItWasSampledIsInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

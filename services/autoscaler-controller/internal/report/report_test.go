@@ -226,3 +226,15 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// The last day, asked for at any minute of an hour, is a day.
+func TestLength_HasNoMinutes(t *testing.T) {
+	for d := 24 * time.Hour; d < 25*time.Hour; d += time.Minute {
+		if got := length(d); got != "a day" {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
+	if got := length(168*time.Hour + 59*time.Minute); got != "a week" {
+		t.Errorf("%q", got)
+	}
+}

@@ -63,9 +63,9 @@ func (r Report) title() string {
 	return title + ": " + length(r.To.Sub(r.From))
 }
 
-// length is how long the period is, in words.
+// length is how long the period is, in words. That of one that ends now has the hour that has begun beside the whole ones.
 func length(d time.Duration) string {
-	switch hours := int(d.Round(time.Hour).Hours()); {
+	switch hours := int(d.Hours()); {
 	case hours == 7*24:
 		return "a week"
 	case hours == 24:
@@ -216,7 +216,7 @@ func (r Report) silent() section {
 	s.Said = []string{"Of applications that were awake; each was looked at, and asked for nothing."}
 	s.Heads, s.Left = []string{"Application", "Rule", "Last fired", "Looked at since"}, 4
 	for _, one := range r.Silent {
-		last, since := "never", "never: no pod was ready"
+		last, since := "never", "not known"
 		if !one.Last.IsZero() {
 			last = moment(one.Last)
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,8 @@ func TestProcessCPU_IsThatOfAProcessThatRuns(t *testing.T) {
 	if err != nil || before <= 0 {
 		t.Fatalf("%v, %v", before, err)
 	}
+	runtime.LockOSThread() // the loop is to be over when this thread has used so much, and not when it is on another one
+	defer runtime.UnlockOSThread()
 	for began, x := threadCPU(), 0; threadCPU()-began < 5*time.Millisecond; x++ {
 	}
 	if after, err := processCPU(os.Getpid()); err != nil || after-before < 5*time.Millisecond {
