@@ -198,3 +198,7 @@ func crowds(push bool) *Fleet {
 	}
 	return f
 }
+
+func BenchmarkSamples(b *testing.B) {
+	sized(b, func(f *Fleet, _ []Key, _ int) { f.Samples(at(2), func(Sample) {}) })
+}
