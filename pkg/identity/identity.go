@@ -67,8 +67,8 @@ type Options struct {
 	Keys *Keys
 	// Review is asked where the keys are not known; nil: such tokens cannot be judged.
 	Review Reviewer
-	// Known is how many verified tokens are remembered; beyond it the one that was used longest ago is
-	// verified anew. 0: DefaultKnown.
+	// Known is how many verified tokens are remembered; beyond it the one that was used longest ago makes place,
+	// unless that was a moment ago: then all are in use, and it is the new one that is verified each time. 0: DefaultKnown.
 	Known int
 	// Judged is told each outcome; nil: nobody.
 	Judged func(Outcome)
@@ -86,9 +86,18 @@ const maxToken = 8 << 10
 type Verifier struct {
 	o         Options
 	mu        sync.Mutex
-	known     *simplelru.LRU[[sha256.Size]byte, Identity]
+	known     *simplelru.LRU[[sha256.Size]byte, *knownToken]
 	withdrawn uint64 // as it was when the first of them was verified
 }
+
+// knownToken is a token that was verified.
+type knownToken struct {
+	Identity
+	used time.Time
+}
+
+// inUse is for how long a token that was used is taken to be in use: many times as long as its bearer is silent.
+const inUse = time.Minute
 
 // NewVerifier makes one.
 func NewVerifier(o Options) (*Verifier, error) {
@@ -101,7 +110,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	known, err := simplelru.NewLRU[[sha256.Size]byte, Identity](o.Known, nil)
+	known, err := simplelru.NewLRU[[sha256.Size]byte, *knownToken](o.Known, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +149,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	v.remember(sum, who)
+	v.remember(sum, who, now)
 	return who, nil
 }
 
@@ -181,16 +190,27 @@ func (v *Verifier) remembered(sum [sha256.Size]byte, now time.Time) (Identity, b
 		v.known.Purge()
 		v.withdrawn = now
 	}
-	who, ok := v.known.Get(sum)
-	if ok && !now.Before(who.Expires) {
+	one, ok := v.known.Get(sum)
+	if !ok {
+		return Identity{}, false
+	}
+	if !now.Before(one.Expires) {
 		v.known.Remove(sum)
 		return Identity{}, false
 	}
-	return who, ok
+	one.used = now
+	return one.Identity, true
 }
 
-func (v *Verifier) remember(sum [sha256.Size]byte, who Identity) {
+// remember remembers a token. Sidecars come one after the other: were those that came longest ago to make place for one
+// more than there is place for, each would have gone when it is its turn, and every push be verified.
+func (v *Verifier) remember(sum [sha256.Size]byte, who Identity, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.known.Add(sum, who)
+	if v.known.Len() >= v.o.Known {
+		if _, oldest, _ := v.known.GetOldest(); now.Sub(oldest.used) < inUse && now.Before(oldest.Expires) {
+			return
+		}
+	}
+	v.known.Add(sum, &knownToken{who, now})
 }
