@@ -39,10 +39,13 @@ type Position struct {
 
 // round is how far somebody has come with the ordinary changes where they do not fit at once. Whatever is busy changes
 // again before all of it was told, so by their order the first ones would come again and again, and the others never. In
-// a round each application has its turn once, in the order in which they came to be known.
+// a round each application has its turn once, in the order in which they came to be known. Who begins a round does so
+// where others are, so that what is told to several is made once.
 type round struct {
-	to    uint64 // its end is a position behind this change; 0: none is under way
-	after uint64 // the number of the place that was told of last
+	to     uint64 // its end is a position behind this change; 0: none is under way
+	from   uint64 // it began behind the place of this number
+	after  uint64 // the number of the place that was told of last, also when it is over
+	around bool   // it goes on with the first place
 }
 
 // String is how a position is written: epoch.urgent.ordinary.
@@ -103,6 +106,7 @@ type Board struct {
 	places    map[fleet.Key]*place
 	all       []*place   // the same, by their numbers
 	known     uint64     // how many numbers were given
+	turn      uint64     // behind which of them whoever is in a round was told of some last
 	urgent    *list.List // of *change, by when it was
 	ordinary  *list.List
 	removed   *list.List
@@ -301,22 +305,36 @@ func (b *Board) busy(at *Position, most int) (items []Item, more bool) {
 	}
 	if at.round.to == 0 {
 		if items = after(b.ordinary, at.Ordinary, most+1, like); len(items) <= most {
-			at.Ordinary = b.n
+			at.Ordinary, at.round = b.n, round{}
 			return items, false
 		}
-		items, at.round.to = items[:0], b.n
+		begin := cmp.Or(at.round.after, b.turn) // it goes on where it was or, if it was in no round, where others are
+		items, at.round = items[:0], round{to: b.n, from: begin, after: begin}
 	}
-	for _, p := range b.all[b.from(at.round.after+1):] {
-		if p.ordinary == nil || of(p.ordinary).n <= at.Ordinary {
-			continue
+	r := &at.round
+	last := r.after
+	b.turn = last
+	for {
+		until := len(b.all)
+		if r.around {
+			until = b.from(r.from + 1)
 		}
-		if len(items) == most {
-			return items, true
+		for _, p := range b.all[min(b.from(r.after+1), until):until] {
+			if p.ordinary == nil || of(p.ordinary).n <= at.Ordinary {
+				continue
+			}
+			if len(items) == most {
+				return items, true
+			}
+			like.N, like.Key, r.after, last = of(p.ordinary).n, p.key, p.number, p.number
+			items = append(items, like)
 		}
-		like.N, like.Key, at.round.after = of(p.ordinary).n, p.key, p.number
-		items = append(items, like)
+		if r.around {
+			break
+		}
+		r.around, r.after = true, 0
 	}
-	at.Ordinary, at.round = at.round.to, round{}
+	at.Ordinary, at.round = r.to, round{after: last}
 	return items, firstAfter(b.ordinary, at.Ordinary) != nil // what changed since the round began
 }
 

@@ -306,6 +306,41 @@ func TestSince_WhereMoreIsBusyThanFitsEveryOneHasItsTurn(t *testing.T) {
 	}
 }
 
+// What is told to several is made once, if it is told at about the same time.
+func TestSince_WhoComesLaterIsToldOfTheSame(t *testing.T) {
+	const busy, most = 2000, 500
+	b := New("e")
+	first := b.Now()
+	stir := func() {
+		for i := range busy {
+			b.Changed(key(i), false)
+		}
+	}
+	read := func(p *Position) []string {
+		news, _ := b.Since(*p, true, most)
+		*p = news.Next
+		return words(news.Items)
+	}
+	for range 2 {
+		stir()
+		read(&first)
+	}
+	second, told := b.Now(), map[string]int{}
+	for range busy / most {
+		stir()
+		one, two := read(&first), read(&second)
+		if !slices.Equal(one, two) {
+			t.Fatalf("%s to %s, and %s to %s", one[0], one[len(one)-1], two[0], two[len(two)-1])
+		}
+		for _, word := range two {
+			told[word]++
+		}
+	}
+	if len(told) != busy {
+		t.Errorf("%d of %d had their turn", len(told), busy)
+	}
+}
+
 func TestSince_WhoComesBackInTheMidstOfARoundMissesNothing(t *testing.T) {
 	b := New("e")
 	p := b.Now()
