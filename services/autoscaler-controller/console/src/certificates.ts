@@ -6,7 +6,7 @@ export type Health = Schemas["Health"];
 type Times = NonNullable<Health["certificates"]>[number];
 
 const uses: Record<string, string> = {
-  port: "its own, for the other services", data: "for clients of the data port", webhook: "for the API server's questions", authority: "the authority that services verify one another by",
+  port: "for other services", data: "for clients of the data port", webhook: "for the API server's questions", authority: "the authority of all",
 };
 
 export interface Ending { use: string; ends: string; left: string; trouble: string }

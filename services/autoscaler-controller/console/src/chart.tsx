@@ -63,9 +63,9 @@ function useDark(): boolean {
   return dark;
 }
 
-export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = noBounds, joined = false }: {
+export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = noBounds, dotted = false }: {
   label: string; xs: number[]; lines: Line[]; marks: Decision[]; height: number; onMark?: (d: Decision) => void; sync: string;
-  bounds?: Bound[]; joined?: boolean; // over gaps: values were seen now and then
+  bounds?: Bound[]; dotted?: boolean; // values were seen now and then, so that one may stand alone
 }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -89,9 +89,9 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = 
     const chart = new uPlot({
       width: at.clientWidth || 600, height, cursor: { sync: { key: sync }, y: false }, legend: { live: true }, padding: [8, 8, 0, 0],
       scales: { x: { range: (u, min, max) => span(u.data[0], min, max) }, y: { range: (_u, _min, max) => [0, top(max, held.current)] } },
-      axes: [{ ...axis, size: 32, space: 80, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
+      axes: [{ ...axis, size: 32, space: 80, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 52, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
       series: [{ value: (_u: uPlot, t: number | null) => (t === null ? "–" : new Date(t * 1000).toLocaleString(undefined, { hour12: false })) }, ...lines.map((l) => ({
-        label: l.label, stroke: color(l.color), width: 2, points: { show: joined, size: 4 }, spanGaps: joined,
+        label: l.label, stroke: color(l.color), width: 2, points: { show: dotted, size: 4 }, spanGaps: false,
         fill: l.fill ? faint(l.color) : undefined, paths: l.stepped ? steps : undefined, value: (_u: uPlot, v: number | null) => (v === null ? "–" : String(v)),
       }))],
       hooks: {
@@ -110,7 +110,8 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = 
             ctx.lineTo(bbox.left + bbox.width, y);
             ctx.stroke();
             const below = y - bbox.top < 14 * devicePixelRatio;
-            ctx.fillText(b.text, bbox.left + bbox.width - 4 * devicePixelRatio, y + (below ? 12 : -4) * devicePixelRatio);
+            ctx.textBaseline = below ? "top" : "bottom";
+            ctx.fillText(b.text, bbox.left + bbox.width - 4 * devicePixelRatio, y + (below ? 3 : -2) * devicePixelRatio);
           }
           for (const d of drawn.current) {
             const x = u.valToPos(Date.parse(d.time) / 1000, "x", true);
@@ -145,7 +146,7 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = 
       chart.destroy();
       plot.current = null;
     };
-  }, [shape, height, dark, joined]);
+  }, [shape, height, dark, dotted]);
   useEffect(() => {
     plot.current?.setData([xs, ...lines.map((l) => l.of)] as uPlot.AlignedData);
   }, [xs, lines]);

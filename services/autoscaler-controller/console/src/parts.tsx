@@ -105,8 +105,8 @@ export interface Column<T> {
 }
 
 // Table shows many rows, of which only those that are seen are in the page.
-export function Table<T>({ label, columns, rows, keyOf, height, sort, onSort, rowClass }: {
-  label: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string; height: number;
+export function Table<T>({ label, class: more, columns, rows, keyOf, height, sort, onSort, rowClass }: {
+  label: string; class?: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string; height: number;
   sort?: { by: string; down: boolean }; onSort?: (by: string) => void; rowClass?: (row: T) => string;
 }) {
   const frame = useRef<HTMLDivElement>(null);
@@ -128,7 +128,7 @@ export function Table<T>({ label, columns, rows, keyOf, height, sort, onSort, ro
   const shown = rows.slice(from, from + seen.many);
   const gap = (many: number): JSX.Element | null => (many > 0 ? <tr class="gap" aria-hidden="true"><td colSpan={columns.length} style={{ height: `${many * height}px` }} /></tr> : null);
   return (
-    <div class="table" ref={frame} onScroll={measure} tabIndex={0} role="region" aria-label={label}>
+    <div class={more ? `table ${more}` : "table"} ref={frame} onScroll={measure} tabIndex={0} role="region" aria-label={label}>
       <table aria-rowcount={rows.length + 1}>
         <thead>
           <tr aria-rowindex={1}>

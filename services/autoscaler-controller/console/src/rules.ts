@@ -114,16 +114,27 @@ export function seenNow(before: Seen[], means: Application["metrics"], now: numb
   return out.slice(-keptSeen);
 }
 
-// onSlots is the largest value of a metric in each slot of a time line; null where none was seen.
+// ahead is how many slots what is seen may be ahead of a time line that was read a moment ago: it counts in the last one.
+const ahead = 3;
+// valid is for how many seconds a value counts, unless the next one comes: as the controller takes those of sidecars.
+const valid = 20;
+
+// onSlots is the largest value of a metric in each slot of a time line; null where none was seen that counts still.
 export function onSlots(xs: number[], slotSeconds: number, metric: Metric, seen: Seen[]): (number | null)[] {
   const out: (number | null)[] = xs.map(() => null);
   for (const s of seen) {
     if (s.metric !== metric || xs.length === 0) continue;
-    const slot = Math.floor((s.at - xs[0]!) / slotSeconds);
-    if (slot < 0 || slot >= out.length) continue;
+    let slot = Math.floor((s.at - xs[0]!) / slotSeconds);
+    if (slot < 0 || slot >= out.length + ahead) continue;
+    slot = Math.min(slot, out.length - 1);
     out[slot] = Math.max(out[slot] ?? 0, s.value);
   }
-  return out.map((v) => (v === null ? null : rounded(v)));
+  let last = -Infinity;
+  return out.map((v, i) => {
+    if (v !== null) last = i;
+    else if ((i - last) * slotSeconds > valid) return null;
+    return rounded(out[last]!);
+  });
 }
 
 // metricsOf are those that have a threshold, each once.

@@ -4,11 +4,14 @@ import type { BalancerState } from "./api";
 
 type App = BalancerState["applications"][number];
 
-export interface Turn { text: string; next: boolean }
+// Turn is what is said of a pod: in a word, and why.
+export interface Turn { text: string; why: string; next: boolean }
 
-const how: Record<string, string> = {
-  roundrobin: "in its turn", random: "by chance", leastrequest: "by chance, the fewer of two", peakewma: "the quicker of two, lately",
-  prequal: "the quickest of the less busy", consistenthash: "by the request's key", modelaware: "by its gauges and the prompt",
+const how: Record<string, [string, string]> = {
+  roundrobin: ["in its turn", "each gets one after the other"], random: ["by chance", "any of those that are usable"],
+  leastrequest: ["by chance", "of two that chance names, the one with fewer requests"], peakewma: ["by its times", "of two that chance names, the one that answers sooner lately"],
+  prequal: ["by its times", "of those with few requests, the one that answers soonest"], consistenthash: ["by key", "each request's key has its pod"],
+  modelaware: ["by its gauges", "who has the least to do, and the beginning of the prompt in its cache"],
 };
 
 // turnsOf is said of each pod of an application.
@@ -18,13 +21,17 @@ export function turnsOf(app: App): Map<string, Turn> {
   const usable = app.endpoints.filter((e) => e.usable);
   const fewest = Math.min(...usable.map((e) => e.inFlight));
   const first = usable.filter((e) => e.inFlight === fewest).length;
-  for (const e of app.endpoints) {
-    if (!e.usable) out.set(e.pod, { text: "not now", next: false });
-    else if (usable.length === 1) out.set(e.pod, { text: "next: the only one", next: true });
-    else if (policy === "leastconnections") {
-      const before = usable.filter((o) => o.inFlight < e.inFlight).length;
-      out.set(e.pod, { text: before > 0 ? `after ${before} with fewer` : first > 1 ? `next, or ${first - 1} as free` : "next: the fewest", next: before === 0 });
-    } else out.set(e.pod, { text: how[policy] ?? `by ${app.algorithm}`, next: false });
-  }
+  const turn = (e: App["endpoints"][number]): Turn => {
+    if (!e.usable) return { text: "not now", why: "", next: false };
+    if (usable.length === 1) return { text: "next", why: "the only one", next: true };
+    if (policy !== "leastconnections") {
+      const [text, why] = how[policy] ?? [`by ${app.algorithm}`, "the load balancer's state does not say more"];
+      return { text, why, next: false };
+    }
+    const before = usable.filter((o) => o.inFlight < e.inFlight).length;
+    if (before > 0) return { text: `after ${before}`, why: "with fewer requests", next: false };
+    return { text: first > 1 ? `next of ${first}` : "next", why: first > 1 ? "as few requests" : "the fewest requests", next: true };
+  };
+  for (const e of app.endpoints) out.set(e.pod, turn(e));
   return out;
 }

@@ -55,8 +55,11 @@ describe("what thresholds are of", () => {
     expect(seenNow([], undefined, 1)).toEqual([]);
   });
   it("stands where it was seen, the largest of a slot", () => {
-    const seen: Seen[] = [[100, 5], [104, 9], [104.5, 7], [115, 1.26], [99, 50], [120, 60]].map(([at, value]) => ({ metric: "CPU_USAGE", at: at!, value: value! }));
-    expect(onSlots([100, 105, 110, 115], 5, "CPU_USAGE", seen)).toEqual([9, null, null, 1.3]);
+    const seen: Seen[] = [[100, 5], [104, 9], [104.5, 7], [115, 1.26], [99, 50], [135, 60]].map(([at, value]) => ({ metric: "CPU_USAGE", at: at!, value: value! }));
+    expect(onSlots([100, 105, 110, 115], 5, "CPU_USAGE", seen)).toEqual([9, 9, 9, 1.3]); // a value counts until the next one,
+    expect(onSlots([100, 105, 110, 115, 120, 125, 130], 5, "CPU_USAGE", seen.slice(0, 3))).toEqual([9, 9, 9, 9, 9, null, null]); // for 20 s
+    expect(onSlots([60, 120, 180], 60, "CPU_USAGE", seen.slice(0, 3))).toEqual([9, null, null]);
+    expect(onSlots([100, 105], 5, "CPU_USAGE", [{ metric: "CPU_USAGE", at: 112, value: 4 }])).toEqual([null, 4]); // newer than what was read
     expect(onSlots([100, 105], 5, "GPU_USAGE", seen)).toEqual([null, null]);
     expect(onSlots([], 5, "CPU_USAGE", seen)).toEqual([]);
   });
@@ -103,13 +106,13 @@ describe("a trace", () => {
 
 describe("who goes next", () => {
   const app = (algorithm: string, ...pods: [string, boolean, number][]) =>
-    ({ algorithm, endpoints: pods.map(([pod, usable, inFlight]) => ({ pod, usable, inFlight, address: "" })) }) as unknown as BalancerState["applications"][number];
-  const text = (of: BalancerState["applications"][number]) => [...turnsOf(of)].map(([pod, t]) => `${pod} ${t.next} ${t.text}`);
+    ({ algorithm, endpoints: pods.map(([pod, usable, inFlight]) => ({ pod, usable, inFlight, address: "", why: usable ? "ready" : "ejected" })) }) as unknown as BalancerState["applications"][number];
+  const text = (of: BalancerState["applications"][number]) => [...turnsOf(of)].map(([pod, t]) => `${pod} ${t.next} ${t.text} ${t.why}`);
   it("is the one with the fewest requests where that is the policy", () => {
-    expect(text(app("LeastConnections", ["a", true, 3], ["b", true, 1], ["c", false, 0], ["d", true, 2]))).toEqual(["a false after 2 with fewer", "b true next: the fewest", "c false not now", "d false after 1 with fewer"]);
-    expect(text(app("least_connections", ["a", true, 1], ["b", true, 1]))).toEqual(["a true next, or 1 as free", "b true next, or 1 as free"]);
+    expect(text(app("LeastConnections", ["a", true, 3], ["b", true, 1], ["c", false, 0], ["d", true, 2]))).toEqual(["a false after 2 with fewer requests", "b true next the fewest requests", "c false not now ", "d false after 1 with fewer requests"]);
+    expect(text(app("least_connections", ["a", true, 1], ["b", true, 1]))).toEqual(["a true next of 2 as few requests", "b true next of 2 as few requests"]);
   });
-  it("is the only one, whatever the policy", () => expect(text(app("Random", ["a", true, 9], ["b", false, 0]))).toEqual(["a true next: the only one", "b false not now"]));
+  it("is the only one, whatever the policy", () => expect(text(app("Random", ["a", true, 9], ["b", false, 0]))).toEqual(["a true next the only one", "b false not now "]));
   it("is not made up where the state does not say", () => {
     for (const policy of ["RoundRobin", "Random", "LeastRequest", "PeakEWMA", "Prequal", "ConsistentHash", "ModelAware", "peak_ewma", "SomethingNewer"]) {
       const got = turnsOf(app(policy, ["a", true, 0], ["b", true, 5]));
@@ -128,7 +131,7 @@ describe("a certificate", () => {
     ["good", -0.5, 0.5, ""], ["not renewed", -0.85, 0.15, "it should have been renewed"], ["over", -2, -1, "it has ended: nobody takes it"], ["early", 0.1, 1.1, "by this clock it is not good yet"],
   ])("that is %s", (_, begins, ends, trouble) => expect(endingsOf([cert("port", begins, ends)], now)[0]).toMatchObject({ trouble }));
   it("says how long it is still good", () => {
-    expect(endingsOf([cert("port", -0.5, 0.5)], now)[0]).toMatchObject({ left: "in 12 h", use: "its own, for the other services" });
+    expect(endingsOf([cert("port", -0.5, 0.5)], now)[0]).toMatchObject({ left: "in 12 h", use: "for other services" });
     expect(endingsOf([cert("port", -2, -1)], now)[0]).toMatchObject({ left: "24 h ago" });
     expect(endingsOf([cert("newer", -1, 1)], now)[0]).toMatchObject({ use: "newer" });
     expect(endingsOf([], now)).toEqual([]);

@@ -133,7 +133,7 @@ function Metrics({ ring, xs, limits, all, seen, shown, onMark }: { ring: History
       bounds: limits.filter((l) => l.metric === metric).map((l) => ({ value: l.value, text: l.text })),
     }));
   }, [limits, xs, seen, all]);
-  return <>{drawn.map((d) => <Chart key={d.metric} label={`${nameOf(d.metric)}, as decisions and this page have seen it`} xs={xs} lines={d.lines} marks={shown} height={120} sync="line" onMark={(m) => onMark(m.id)} bounds={d.bounds} joined />)}</>;
+  return <>{drawn.map((d) => <Chart key={d.metric} label={`${nameOf(d.metric)}, as decisions and this page have seen it`} xs={xs} lines={d.lines} marks={shown} height={120} sync="line" onMark={(m) => onMark(m.id)} bounds={d.bounds} dotted />)}</>;
 }
 
 function Numbers({ ring }: { ring: History["rings"][number] }) {

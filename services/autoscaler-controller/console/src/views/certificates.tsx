@@ -14,13 +14,13 @@ export function Certificates({ controller }: { controller: Health | undefined })
       <h3>Certificates</h3>
       {rows.length === 0 ? <p class="quiet">{controller ? "The controller names none: it has none yet, or is of an older version." : "…"}</p> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Certificates">
-          <table class="list"><thead><tr><th scope="col">Service</th><th scope="col">For</th><th scope="col">Ends</th></tr></thead>
-            <tbody>{rows.map((r, i) => <tr key={i} class={r.trouble ? "look" : ""}><td>{r.service}</td><td>{r.use}</td><td>{r.ends} <span class="quiet">{r.left}</span>{r.trouble && <strong> – {r.trouble}</strong>}</td></tr>)}</tbody></table>
+          <table class="list"><thead><tr><th scope="col">Of</th><th scope="col">Ends</th></tr></thead>
+            <tbody>{rows.map((r, i) => <tr key={i} class={r.trouble ? "look" : ""}><td><strong>{r.service}</strong>, {r.use}</td><td>{r.ends} <span class="quiet">{r.left}</span>{r.trouble && <strong> – {r.trouble}</strong>}</td></tr>)}</tbody></table>
         </div>
       )}
       {balancer.trouble && <p class="trouble" role="alert">The load balancer's are not known: {balancer.trouble}</p>}
-      <p class="quiet">{reachesBalancer ? "Of each service the replica that answered; nemesis_tls_certificate_expires_timestamp_seconds is there for all."
-        : "The load balancers' are shown where the console is opened through the API server, as Requests says; nemesis_tls_certificate_expires_timestamp_seconds is there for all."}</p>
+      <p class="quiet">{reachesBalancer ? "Of each service the replica that answered; of all there is the metric "
+        : "The load balancers' are shown where the console is opened through the API server, as Requests says; of all there is the metric "}<code>nemesis_tls_certificate_expires_timestamp_seconds</code>.</p>
     </>
   );
 }

@@ -30,15 +30,15 @@ export function Pods() {
   const rows = (pods.value?.items ?? []).filter((i) => `${i.namespace}/${i.deployment} ${i.pod.name}`.includes(text.trim()));
   const columns: Column<Item>[] = [
     { name: "Pod", cell: (i) => <><a class="name" href={to("app", i.namespace, i.deployment)}><span class="quiet">{i.namespace}/</span>{i.deployment}</a> <span class="quiet wide">{i.pod.name}</span></> },
-    { name: "State", width: "10%", cell: (i) => <span class={`chip p-${i.pod.state}`} title={i.pod.message}>{i.pod.state}</span> },
+    { name: "State", width: "8%", cell: (i) => <span class={`chip p-${i.pod.state}`} title={i.pod.message}>{i.pod.state}</span> },
     { name: "In flight", class: "n", cell: (i) => number(i.pod.metrics?.values.inFlight ?? of(i)?.end.inFlight) },
     { name: "Queue", class: "n wide", cell: (i) => number(i.pod.metrics?.values.queued) },
     { name: "KV cache", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cacheUsage && i.pod.metrics.values.cacheUsage * 100, " %") },
     { name: "GPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.gpuUsage, " %") },
-    { name: "CPU", class: "n", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
+    { name: "CPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
     { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage && Math.round(i.pod.metrics.values.memoryUsage), " Mi") },
-    { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "11%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{taken(of(i)?.end)}</span> },
-    { name: "Goes next", title: "Who gets the next request, as far as the load balancer's own state says: it picks anew for each, by the policy of the application", width: "15%", cell: (i) => goes(of(i)) },
+    { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "10%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{taken(of(i)?.end)}</span> },
+    { name: "Goes next", title: "Who gets the next request, as far as the load balancer's own state says: it picks anew for each, by the policy of the application", width: "17%", cell: (i) => goes(of(i)) },
     { name: "Age", class: "n wide", cell: (i) => <span class="quiet">{ago(i.pod.createdAt, now).replace(" ago", "")}</span> },
   ];
   return (
@@ -49,7 +49,7 @@ export function Pods() {
         : "How load balancers take each pod, and who goes next, is theirs to say: open the console through the API server, as Requests says."}</p>
       <Trouble text={pods.trouble || (reachesBalancer ? balancer.trouble : "")} />
       {pods.value && rows.length === 0 ? <Empty title={text ? "No pod of this name" : "No pod runs"}><p>Applications that sleep have none. <a href={to("fleet")}>Wake one</a>, or send it a request.</p></Empty>
-        : <Table label="Pods" columns={columns} rows={rows} keyOf={(i) => `${i.namespace}/${i.pod.name}`} height={44} />}
+        : <Table label="Pods" class="pods" columns={columns} rows={rows} keyOf={(i) => `${i.namespace}/${i.pod.name}`} height={44} />}
       <Command line="nemesis top -A" />
     </>
   );
@@ -63,5 +63,5 @@ function taken(e: End | undefined): string {
 
 function goes(of: { turn: Turn; policy: string } | undefined) {
   if (!of) return <span class="quiet">–</span>;
-  return <span class={of.turn.next ? "" : "quiet"} title={`${of.policy}: ${of.turn.text}`}>{of.turn.text}</span>;
+  return <span class={of.turn.next ? "" : "quiet"} title={of.turn.why && `${of.policy}: ${of.turn.why}`}>{of.turn.text} <span class="quiet wide">{of.turn.why}</span></span>;
 }

@@ -76,7 +76,7 @@ function Phases({ of, starts }: { of: One; starts: number[] }) {
           </tr>
         )}</tbody>
       </table>
-      {learned && <p>{compared(of, starts)} <span class="quiet keyed">In the last bar: each start before, the median thick, and this one dark, from the start call on.</span></p>}
+      {learned && <p>{compared(of, starts)} <span class="quiet keyed">In the last bar: each start before, the median thick, and this one from top to bottom; all from the start call on.</span></p>}
     </section>
   );
 }
