@@ -167,10 +167,7 @@ def test_what_the_load_balancer_knows_is_shown_to_who_comes_through_the_api_serv
             p.goto(f"{at}#/settings")
             for service in ("autoscaler-controller", "load-balancer"):
                 expect(
-                    p.get_by_role("row")
-                    .filter(has_text=service)
-                    .filter(has_text="for other services")
-                    .get_by_text(re.compile("^in "))
+                    p.get_by_role("row").filter(has_text=service).filter(has_text="for other services").get_by_text(re.compile("^in "))
                 ).to_be_visible()
             seen(p, "settings-proxied")
             p.goto(f"{at}#/waiting")
