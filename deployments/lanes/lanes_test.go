@@ -95,9 +95,10 @@ func TestRun_AllLanesButTheLastGiveWay(t *testing.T) {
 }
 
 func TestRun_WhenItIsAskedToEndEverythingIsTakenDown(t *testing.T) {
-	// As with-cluster does it: a shell that waits for a child, and takes down what it has started.
+	// As with-cluster does it: a shell that waits for a child, and takes down what it has started. The child says that it
+	// is there: between fork and exec it is still bash, which takes the signal and goes on.
 	program, dir := fakeMake(t, `
-up) trap 'echo taken down > $DIR/down' EXIT; echo $$ > $DIR/gate; sleep 1000 ;;
+up) trap 'echo taken down > $DIR/down' EXIT; sh -c 'echo $PPID > "$0"; exec sleep 1000' $DIR/gate ;;
 never) echo never ;;`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -31,6 +31,21 @@ func TestOperations_ReadyOnlyWhenNothingIsMissing(t *testing.T) {
 	}
 }
 
+// A handler beside them, for all other paths, does not know of theirs.
+func TestOperations_RefuseOtherMethods(t *testing.T) {
+	ops := Operations(http.NotFoundHandler(), &Readiness{})
+	ops.Handle("/", http.NotFoundHandler())
+	for _, path := range OperationPaths() {
+		for _, method := range []string{http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodTrace, "QUERY"} {
+			w := httptest.NewRecorder()
+			ops.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" || !strings.Contains(w.Body.String(), `"code":"method-not-allowed"`) {
+				t.Errorf("%s %s: %d %v %s", method, path, w.Code, w.Header(), w.Body)
+			}
+		}
+	}
+}
+
 func TestOperations_TroubleIsShownAndKeepsNobodyFromServing(t *testing.T) {
 	var ready Readiness
 	missing, trouble := "", []string(nil)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
 
 // Check says what a service still waits for before it can serve; "" means that it can.
@@ -100,7 +102,8 @@ type health struct {
 // contract does not have them.
 func OperationPaths() []string { return []string{"/healthz", "/readyz", "/metrics"} }
 
-// Operations serves /healthz, /readyz and, by the handler that is given, /metrics.
+// Operations serves /healthz, /readyz and, by the handler that is given, /metrics; what is neither GET nor HEAD is
+// answered 405.
 func Operations(metrics http.Handler, ready *Readiness) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -116,6 +119,12 @@ func Operations(metrics http.Handler, ready *Readiness) *http.ServeMux {
 		answer(w, http.StatusOK, is)
 	})
 	mux.Handle("GET /metrics", metrics)
+	for _, path := range OperationPaths() {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { // else a handler at / would know nothing of the path
+			w.Header().Set("Allow", "GET, HEAD")
+			fault.Write(w, r, fault.New(fault.MethodNotAllowed, "the path has no operation with this method"))
+		})
+	}
 	return mux
 }
 

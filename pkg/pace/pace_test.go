@@ -24,8 +24,10 @@ func TestTake_GivesEachItsOwn(t *testing.T) {
 		t.Error("not one more after a second")
 	}
 	now = now.Add(time.Hour)
-	if !p.Take("jane", twice, now) || !p.Take("jane", twice, now) || p.Take("jane", twice, now) {
-		t.Error("not what may be done at once after a rest")
+	for i, want := range []bool{true, true, false} {
+		if got := p.Take("jane", twice, now); got != want {
+			t.Errorf("time %d after a rest: %v", i, got)
+		}
 	}
 }
 

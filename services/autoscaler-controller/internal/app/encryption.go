@@ -48,9 +48,14 @@ func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func
 	t.store = certificates.New(certificates.Options{
 		Clients: c, Log: log, Namespace: s.Namespace, Identity: s.Identity, Times: authority.Times{Leaf: s.CertificateLifetime},
 	})
+	came := make(chan struct{}, 1)
+	for _, one := range p {
+		one.fleet.NotifyNamespaces(came)
+	}
 	t.publisher = certificates.NewPublisher(certificates.PublisherOptions{
 		Clients: c, Log: log, Namespace: s.Namespace, Within: s.WatchNamespace, Bundle: t.bundle,
 		Namespaces: func() (map[string]bool, bool) { return p.namespaces(), whole() },
+		Came:       came,
 		Ours:       func(namespace string) bool { return p.of(namespace).Leading() },
 		Altered:    altered,
 	})

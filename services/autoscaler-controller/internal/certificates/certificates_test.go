@@ -150,7 +150,10 @@ func TestStore_RenewsInTimeAndPublishesTheNextRootFirst(t *testing.T) {
 	}
 	c.advance(49 * time.Hour)
 	s.ring()
-	testwait.Until(t, "the next one signs", func() bool { return !strings.HasPrefix(bundle(s), first) && strings.HasSuffix(bundle(s), first) })
+	signs := func(r *Store) bool {
+		return !strings.HasPrefix(bundle(r), first) && strings.HasSuffix(bundle(r), first)
+	}
+	testwait.Until(t, "the next one signs", func() bool { return signs(s) && signs(other) }) // who looks with an old picture writes nothing
 	c.advance(25 * time.Hour)
 	other.ring() // whoever looks first
 	testwait.Until(t, "the one before is published no longer", func() bool { return roots(s) == 1 && roots(other) == 1 && bundle(s) != first })
@@ -226,6 +229,45 @@ func TestPlan(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("known %v (-want +got):\n%s", known, diff)
 		}
+	}
+}
+
+// The first pod of a namespace mounts the bundle moments after its application is known.
+func TestPublisher_ANamespaceThatComesHasTheBundleAtOnce(t *testing.T) {
+	api, came := newAPI(), make(chan struct{}, 1)
+	var mu sync.Mutex
+	wanted := map[string]bool{}
+	p := NewPublisher(PublisherOptions{
+		Clients: &kube.Clients{Typed: api}, Log: slog.New(slog.DiscardHandler), Namespace: home, Came: came,
+		Bundle:     func() ([]byte, <-chan struct{}) { return []byte("one"), nil },
+		Namespaces: func() (map[string]bool, bool) { mu.Lock(); defer mu.Unlock(); return maps.Clone(wanted), true },
+		Ours:       func(string) bool { return true },
+	})
+	p.every = time.Hour
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	has := func(namespace string) func() bool {
+		return func() bool {
+			_, err := api.CoreV1().ConfigMaps(namespace).Get(t.Context(), MapName, metav1.GetOptions{})
+			return err == nil
+		}
+	}
+	testwait.Until(t, "it publishes", has(home))
+	for i := range 50 {
+		namespace := fmt.Sprintf("ns-%d", i)
+		mu.Lock()
+		wanted[namespace] = true
+		mu.Unlock()
+		select {
+		case came <- struct{}{}:
+		default:
+		}
+		testwait.Until(t, namespace+" has it", has(namespace))
+	}
+	stop()
+	if err := testwait.Receive(t, "it ends", ended); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 	writesAtOnce = 100
 )
 
-// PublisherOptions are what a Publisher works with. All are needed, but for Within.
+// PublisherOptions are what a Publisher works with. All are needed, but for Within, Came and Altered.
 type PublisherOptions struct {
 	Clients   *kube.Clients
 	Log       *slog.Logger
@@ -41,6 +41,9 @@ type PublisherOptions struct {
 	// this replica writes in is Ours, so that replicas do not write the same.
 	Namespaces func() (list map[string]bool, known bool)
 	Ours       func(namespace string) bool
+	// Came tells that there may be another one, whose first pod is started soon and mounts the bundle: what is not there
+	// then comes to it only with the kubelet's next look, a minute later. nil: it is found within publishEvery.
+	Came <-chan struct{}
 	// Altered is told where somebody else has written the bundle; nil: nobody. It does not wait.
 	Altered func(m *corev1.ConfigMap, by string)
 }
@@ -52,6 +55,7 @@ type Publisher struct {
 	PublisherOptions
 	kube      kubernetes.Interface
 	informers []cache.SharedIndexInformer
+	every     time.Duration // publishEvery, but in tests
 
 	said map[string]string // the version of the ConfigMap of which Altered was told last, by namespace; for Run alone
 
@@ -61,7 +65,7 @@ type Publisher struct {
 
 // NewPublisher makes it.
 func NewPublisher(o PublisherOptions) *Publisher {
-	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed, said: map[string]string{}}
+	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed, every: publishEvery, said: map[string]string{}}
 	for _, namespace := range kube.Watched(o.Namespace, o.Within) {
 		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, MapName, p.kube.CoreV1().ConfigMaps(namespace), keepWriters))
 	}
@@ -88,7 +92,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return nil
 	}
-	ticker := time.NewTicker(publishEvery)
+	ticker := time.NewTicker(p.every)
 	defer ticker.Stop()
 	for {
 		p.once(ctx)
@@ -97,6 +101,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		case <-p.Came:
 		case <-changed:
 		}
 	}

@@ -17,6 +17,7 @@ type index struct {
 	told       map[*application]struct{} // those of which load balancers are told to send nothing new to pods
 	states     map[State]int
 	namespaces map[string]int // how many applications each has
+	came       chan<- struct{}
 }
 
 func newIndex() index {
@@ -61,7 +62,12 @@ func (i *index) add(a *application) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.apps[a.key] = a
-	i.namespaces[a.key.Namespace]++
+	if i.namespaces[a.key.Namespace]++; i.namespaces[a.key.Namespace] == 1 {
+		select {
+		case i.came <- struct{}{}:
+		default: // nobody asked, or it is known already
+		}
+	}
 }
 
 // place puts an application where it stands now. The caller has its lock.
@@ -174,6 +180,14 @@ func (f *Fleet) Namespaces() []string {
 	f.index.mu.RUnlock()
 	slices.Sort(names)
 	return names
+}
+
+// NotifyNamespaces has c told when a namespace has its first application. As with package signal nobody waits for
+// who does not listen: give it room for one.
+func (f *Fleet) NotifyNamespaces(c chan<- struct{}) {
+	f.index.mu.Lock()
+	defer f.index.mu.Unlock()
+	f.came = c
 }
 
 // Of are the applications that a CustomAutoscaler names, ordered.

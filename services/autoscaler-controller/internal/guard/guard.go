@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -104,8 +105,10 @@ func New(o Options) *Guard {
 	return g
 }
 
-// maxNamespace is what Kubernetes allows of a name.
+// A namespace's name, as Kubernetes allows it: no other one is known there, and asked about.
 const maxNamespace = 63
+
+var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
 // Judge says who calls an operation and lets it in, or says why not: an error of pkg/fault, Unauthenticated, Forbidden,
 // TooMany or Unavailable. namespace is the one that the call names; "" is none.
@@ -128,8 +131,8 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 	if rule.Open || g.OpenMetrics && operation == "getMetrics" {
 		return Grant{everywhere: true}, nil
 	}
-	if len(namespace) > maxNamespace {
-		return Grant{}, fault.New(fault.Invalid, "").With("namespace", namespace, "the name of a namespace, of at most 63 characters")
+	if namespace != "" && (len(namespace) > maxNamespace || !namespaceName.MatchString(namespace)) {
+		return Grant{}, fault.New(fault.Invalid, "").With("namespace", namespace, "the name of a namespace: at most 63 of a-z, 0-9 and -, which begins and ends with one of a-z and 0-9")
 	}
 	token, given, err := Token(header)
 	if err != nil {

@@ -111,6 +111,8 @@ func TestJudge_FindsOutWhoCallsAndWhatItMay(t *testing.T) {
 		{"no token", "listPods", "", "", "", fault.Unauthenticated, "send a token"},
 		{"a service where people are", "listPods", balancer, "", "", fault.Forbidden, "send one for the Kubernetes API server"},
 		{"a namespace that cannot be", "listPods", jane, strings.Repeat("n", 64), "", fault.Invalid, ""},
+		{"one with letters that no name has", "listPods", jane, "×ø\u009b", "list ×ø\u009b", fault.Invalid, ""},
+		{"one that ends with a hyphen", "getApplication", jane, "shop-", "get shop-", fault.Invalid, ""},
 		{"what has no rule", "makeCoffee", balancer, "", "", fault.Forbidden, "nobody may"},
 		{"who passes it on", "deleteCustomAutoscaler", "", "shop", "", "", ""},
 		{"health", "getLiveness", "", "", "", "", ""},
