@@ -57,7 +57,7 @@ func (r *Readiness) Certificates() []CertificateTimes {
 	r.mu.Lock()
 	looks := slices.Clone(r.certificates)
 	r.mu.Unlock()
-	var all []CertificateTimes
+	all := make([]CertificateTimes, 0, len(looks))
 	for _, look := range looks {
 		all = append(all, look()...)
 	}

@@ -161,8 +161,9 @@ func (s *Store) publish() {
 
 // InUse are the certificates that clients are shown.
 func (s *Store) InUse() []*x509.Certificate {
-	all := []*x509.Certificate{}
-	for _, cert := range *s.current.Load() {
+	current := *s.current.Load()
+	all := make([]*x509.Certificate, 0, len(current))
+	for _, cert := range current {
 		all = append(all, cert.Leaf)
 	}
 	return all
