@@ -35,3 +35,9 @@ export function turnsOf(app: App): Map<string, Turn> {
   for (const e of app.endpoints) out.set(e.pod, turn(e));
   return out;
 }
+
+// taken is how the load balancer takes a pod, in a word; its why has more.
+export function taken(e: App["endpoints"][number]): string {
+  const word = /^(ejected|draining|ramping up|starting|terminating)\b/.exec(e.why ?? "")?.[1];
+  return word ?? (e.usable ? "usable" : "not usable");
+}

@@ -6,7 +6,7 @@ import { decidedAlso } from "./fleet";
 import { limitsOf, looked, metricsOf, onSlots, said, seenNow, type Seen } from "./rules";
 import { calledAt, compared, learnedOf, startOf } from "./starts";
 import { traceLink } from "./trace";
-import { turnsOf } from "./turns";
+import { taken, turnsOf } from "./turns";
 import { awaited, unnamed, waitersOf } from "./waiters";
 
 type Spec = Parameters<typeof limitsOf>[0];
@@ -123,6 +123,11 @@ describe("who goes next", () => {
     expect(turnsOf(app("Random")).size).toBe(0);
   });
 });
+
+it.each([
+  [true, "Kubernetes calls it ready", "usable"], [true, "ramping up: at most 2 at a time", "ramping up"], [true, "draining: it gets nothing new while another pod serves", "draining"],
+  [false, "ejected: it failed, and others did not", "ejected"], [false, "the application is falling asleep", "not usable"], [true, undefined, "usable"],
+])("a pod that is usable %s because %s is taken as %s", (usable, why, want) => expect(taken({ pod: "a", address: "", inFlight: 0, usable, why })).toBe(want));
 
 describe("a certificate", () => {
   const day = 86_400_000, now = Date.parse("2026-03-01T00:00:00Z");

@@ -4,7 +4,7 @@ import { get, ofBalancer, reachesBalancer, type BalancerState, type Pod } from "
 import { Command, Empty, Table, Trouble, useLoad, type Column } from "../parts";
 import { to, useQuery } from "../route";
 import { useNow } from "../store";
-import { turnsOf, type Turn } from "../turns";
+import { taken, turnsOf, type Turn } from "../turns";
 import { ago, count } from "../words";
 
 type End = BalancerState["applications"][number]["endpoints"][number];
@@ -37,7 +37,7 @@ export function Pods() {
     { name: "GPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.gpuUsage, " %") },
     { name: "CPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
     { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage && Math.round(i.pod.metrics.values.memoryUsage), " Mi") },
-    { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "10%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{taken(of(i)?.end)}</span> },
+    { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "10%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{of(i) ? taken(of(i)!.end) : "–"}</span> },
     { name: "Goes next", title: "Who gets the next request, as far as the load balancer's own state says: it picks anew for each, by the policy of the application", width: "17%", cell: (i) => goes(of(i)) },
     { name: "Age", class: "n wide", cell: (i) => <span class="quiet">{ago(i.pod.createdAt, now).replace(" ago", "")}</span> },
   ];
@@ -53,12 +53,6 @@ export function Pods() {
       <Command line="nemesis top -A" />
     </>
   );
-}
-
-// taken is how the load balancer takes a pod: that it sends to it, or in a word why it does not.
-function taken(e: End | undefined): string {
-  if (!e) return "–";
-  return e.usable ? "usable" : (e.why?.split(/[:,]/)[0] ?? "not usable");
 }
 
 function goes(of: { turn: Turn; policy: string } | undefined) {
