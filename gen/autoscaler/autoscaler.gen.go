@@ -3392,7 +3392,7 @@ type ClientInterface interface {
 	//
 	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
 	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 	//
 	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -4005,7 +4005,7 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 //
 // Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 // application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
 // The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 //
 // At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -6493,7 +6493,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
 	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 	//
 	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -10425,7 +10425,7 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 //
 // Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 // application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
 // The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 //
 // At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -21997,57 +21997,57 @@ var swaggerSpec = []string{
 	"AXRhSH0gdA7hFJv9jJjXvCN8hs1RKelUU2/EhH1nkSwiT506w/XlEaC08JtmwfRHjb6AbgcK+oXZ1X5a",
 	"28C70nZHiUS/d/nXD/0f4tAbCFqiy7dcJVVApaoe7l46pCXmwkldaeBK8kiMcZ260qnWsttAN2uQrJ31",
 	"jVgAVWaWqph3+mmlF+grvdRBNNMhojs3vYajHZDWedSK3EVLHEg4dsWVDVJbB4HWdkSeQKIVIEFOjTWt",
-	"UIChQfcVSNQyD7UiqlDZAki/wajTc5K3psPgnrZZwHiAohZOyR+6JWJSp5mAaJ0xu0SoBPMDPyeb/XwW",
-	"cRUdpTjtuJqcUkk8W9AHzxkOcwAlhyIZHB9Il54UoHcXsCoAWGoMn1f0eWUiyATOrL+0sr5hLjJ5GK5s",
-	"LoSrhUV9gqRkwJyzOGw336iM4nri+1OGLotWHXAHwYRDmjmbYQR0shCs3qhngTkrq3VVCI1YZLlWNuo4",
-	"V/YC8+KPenXz4vsfy9X1C/zjRv2lKnWb0Ts55RUB2UdNYUmrsCY1TcMZZ0Rbjy2SY4bQgunA+qtfN2vL",
-	"v9aWV4r4FjKqZT7Cp3tXq1c3efVbzavmX9dutg5njthMgLQS+A2GnX9VW16hM7RhQAlakT7lGuyvVrqx",
-	"WpVGy6xOq+K1nKsx/JRHlNeq/NBCl38tagcRh60wPbhcexQPecOTMQHlsXCg3U/GjgU1JQhr2vUvMHWl",
-	"CpDgOP8v59mEga9nK5ks9cVkPgL7cNQOgw4wHxiZREYE/TciNKgaXgUoSrEr7x5IPW5Cj/G8AvDG/JwT",
-	"JGeYWNNggDYDD0NiE4mE8LUd5dSWIRS3mwFDZG9inKZYpmcfFdag3cX1uK21CZbPgHTsgPyG+DHD7JBB",
-	"/Z/DjJOXq3hIa/JGL8kDXikz7RSIMC2xyRcF3ouFOM7c00AqgDfSUC6hBDiygTdpQyoyz7etd77Z+Esm",
-	"wD03Vz8rKwU+6eIc2qWUnSOIwDxKIehyd+g2NXVmOveAu5RsnpkmCzasGQq6NGhhFTn8IyDkQIJW8Ari",
-	"yQ99NmQ0poGqhYPL7x+9umSeN49DvxbikREPm6WBLmnQlJk9S46C/NSaAjwTyK0na78TjvRFjrg3gKBX",
-	"5rZji2uQfsagCUBKO9JnWN74vhgijyJcueiAzUtOHw19noh7ka2TUb5sPRhKQL5YPV709Y7SbU1KE5dF",
-	"xJOHFOhnnZReQgfsyOgqDJBg99krjTNB3DO31RV0hDrIIs+tzjkF/1iUOC9KnNMS5zHvi0VR81TtEQnL",
-	"vKAXifqcsuZ0oRYhrCfwVIiZCmeg+wSuPotKo9hIAW2Z8fXzLgRz4DEkKp/jxShAzE61j8HKXhrGiKjS",
-	"+Otx0EdzkwPdWK0TqlVD0aGyyJB4QM1PGK/xIJKSzfOLfBaLgRi0Ye+TY8atcWZHKQSfD+dVLDpaVhD6",
-	"275LVU3E8RloLTcOIl+OlccMLOhLi6ITy4HtyWz7yAVrDkRk7MQLGX1SP5j3ELhWJoJqCNPdAJKIbLC3",
-	"qA2dl2qVY3vj1thN6+rvXLQ0C6e6UdfbN+6KxDlCkcF/GJzE4ir4WmlUllxOL6v8Z3202niQcVJpVNbr",
-	"9eXKj4vyUK00ynuv47ldFsNNGQxeyrcZscBf1IU+ke62RdomdAzaO6PMIzkmtW3DoXr334u2BtiXp9XV",
-	"hwlyc4Ly4inCGPwjRlONlE9zRXc4lfTPFvaArqPkwSBWiSGVIo1DQWoI/A4EjzAfB9zbum15daW1dRDa",
-	"glMFJJKY1R4k1o2NOa76OqL1KsymNo/A/4F03YMgOqXUb7RN9btMjiP06+snkaL4JoDXHh8ORWSIh7NZ",
-	"6wEgFHRlkghTdkoBcSIrnYk4OwEDTHG/rduljMI/0/PxSMAk0JbhCC3EVHOSNLbSHSfZNxFLQxHr5Mzg",
-	"avwnKsf/OIfGW5FMK04UR1CfJEiIYZhVKvekSBMeJ0+sSH0xGMoE0mg+GT5mJ5dJJVD3whPc7ZibTxw1",
-	"WuBBnqkYPgWijkeRYqhiYIxaFVHtS0ZjAUSkkjXWxG9WfW09I2u/FrK0yl4r17xKgBz9oRuc1h/376mF",
-	"Zp7IXqO2i9UWOGUh/Wn26uFoqg4gpCz01PN3vOoFn9ZUJu5N0kgH0jz/a3nNBG6vZ6OYmqRGmi5CVRpJ",
-	"bSBbOFyBuTJWjMeUTIFPZ1S8omyDrF7Ps2g6QC9WdJkl3TJr2XiU/BAxPZmQdTpxbUkp85Lb+uKxTJ+F",
-	"Dvm/pUP03ppSIZAJlG5JTMXB2+U8A2co/eqNIPH7sRwwniYHeYy3MTaTSahFiIREDIylQdT8IrxqpAW1",
-	"QVoTTKEN38gbWhIUYu4JBjcVB1MekdeADxf/0eAUXJ4cn50zE5O6JMm/DVL8NpFRP4R5Md3KI1sYU83f",
-	"ABqPswsZHKGUfUgk3pqx8zALB56ixVxkHd5LHsc0pDyA/w2lPzcWC78/w0DsCfb75igshCeeQ/TVdORn",
-	"jcJC//929PV2JYUUduVhcC08FhVEX0/1hXERfSWFPC/cimjEebFWL1uZtICTfjo46aGEUNxM5NV6WsHJ",
-	"ii4WkIx5Rlis/3qDBsdK0chnw1h2Yz5QhkzsSsQsklikZqBAJ8RWUGNIeouOYrL9nYTtOQxfxmVmjn3D",
-	"WmaUPOaYKxFeC9VAmCfdDJSl1Z6souhAJKc4mTccO+AMJsAYnwresqePW/ZCeYWEbPWg59JDKh6amgK9",
-	"g7twYcfdQ1xPOkLFAkV1UyRCQEvO5vCUm4iSL90wUxJzk+KuenI8F5UeU2+L65CRJsgSfYGrV8mBcBNx",
-	"fVOXCv+59LAkMvdRRT/SC2MeJJcmYMnEYJgYpLQa+0Rybb8qSQvZ++F0Tb0vBdaD9CM5Zi+ChMUCPEgp",
-	"ZAZ9XWu6REomQ38mmHapVy8UibjE4le8xYBm6vFrcWnRoLB4H2pdEywIdVQrPOQHWucqHAu7xDqyS7c9",
-	"iiPhpfcU1uIDhNIIPRDu6qaeqCMRvpuusrZyOJFdOERyXeW3L0DALZGTIo2+LZMZAlsLxkLJurpPw1i2",
-	"83KpoX4Tx3eTvtUK5prYMN16Q5wxrWv5tdDKFgYFxyrssNzCwgL9C1uqLOwLlhJe/LPVqkHVZDn8l7T0",
-	"U0IcmCCLcS1vLv/MbhkPypdzK0ndw2cUJUE4XeRF1cT3UFC6eo8FpU3VJ+x854z6Wo18fU7VWNMiCNgI",
-	"vtkTsH8tlWlkglNg6KJ/UkTsyygQiZnb1CfM9cREopPxpPuC+1RJFnSEj66jOWXbOWXa3tw6bW6K3Lyp",
-	"8nkaEhaY2/awp6R4UTdOneMeawsAwg993VLM2qIXRD5kC+A/ac3R4zQtUAQO+24r7UshDg8Wu+bugCse",
-	"KmEXty1lKHiUt7qfaGp7IvQJrNtyvyWZXJZU26IPbxwogSsww2MwHCUsiBLJjlh71OmLRHn6jzATG2se",
-	"W1555WGFe8zWl1cw1WP/6GN1meu56LEXG2usHSTqpd5XVq0tubfVgfRHoWRH2AU/6BJLAqcm4eDoCfav",
-	"41OzOS/1ty+N5ZmWs3isDiOPZCRq5uyg14/o08pjr1h7kggFyZUeQRcF3QiQb6PEZKQEEWtzJTbWRnFo",
-	"Ld4h932t+NhbUIkBaAHCi+HYC7MIlMSi5cgmc8GkFG0D3d0iBbm+trECKEhWY75azUPKqlc3/3+1LFzW",
-	"FQqnEQLY96rHY4P+QDVCxsUC0PghTO1b0n8N52gMiaCUbl3Ozmsj4Qd3LIF0D05Jopkq7EdqX4RS9hkY",
-	"AYVSpN/IL9sOomR1peKASm2sOpBS9UdGT3VtDjBO8/RxtvT9r1aFFBfUrVMVPJS0m4lsGV3Rcr+nWpXG",
-	"Hxdeq2Kq5IHT9n7K28lG2oLVzxkCJi/DoUK7xx354ipzn4XwNkpDMgv4L4zbE/wFGDJDqYUUjCI8c17O",
-	"c1xTeHcOPfFsnCnLUUyV5F9GYgSA4gOFjfsxDyJ9h8mCCYEFUQBDCXsJ81WmSTgQmNwvgm49p2E8TPiI",
-	"vv402K228blBoxj6Bsl1C57h+5E8XG4sdKdUTnT4RVOZroCzni9kd+Qjv9CvAT1LzkXuMFKBL9ySYC0V",
-	"ozjU5kWSDFVjacnxbaTnbo3aq6qJSsSgpq47jVf1V3XwtVPn826NkEYLN2YHxgLvt8AVNYqpzpcO6Vli",
-	"9AJLdiZnGCmVsd4DaAjcr9KszvmWY2L0IzlWdHuYaBPOJHcr6XzTuG1mv2lApPujtggF+vpPYvC6iJHb",
-	"rdQdW/lx8eN/AwAA//8=",
+	"UIChQfcVSNQyD7UiyyGeiAjCaQqQp4F9j6OpsAVwf4NRp+ckdk2HyD3zNBa8mG/oXhDLOs0SRPKMSSZC",
+	"JZgf+DmZ7uezaKzoRMUlwZXmlGbi2WI/eM7wmwNgORTQ4NhB8vSEAfW7gBUDMFNjFL2izysTXSbgZv2l",
+	"lfUNc8nJw3dlc+FdLWTqEyQsAx6dxWi7+bZllNoT360yVFq06oBJCOYdUtDZ7COgmoVA9kY9C9pZWa2r",
+	"QtjEIqu2slHHubKXmxd/1KubF9//WK6uX+AfN+ovVambjt7JKecI6AXUIpbQCutV0xSdcUbs9dgiOWYI",
+	"O5gOrL/6dbO2/GtteaWIiyGjduajf7r3uHp1k1e/1bxq/lXuZstx5vjNBE8rgd9g2PlXteUVOl8bBrCg",
+	"FekTsMH+aqUbq1VptMzqtCpey7k2w095JHqtyg8tdPlXpnYQcdgK04PLtVXRADAcGhNQHgvn2v1k81jA",
+	"U4K3pl3/AtNaqgAXjvP/cp69GPh6tpLJUl9M5qOzD0ftMOgAK4KRSWRL0H8jsoOq4VyAghW78u6B1OMm",
+	"LBnPKw5vzM9HQeKGiTUbBmhP8DAkppFICF/bWE7dGcJ0u9kxRAQnxmn6ZXr2UdEN2mRcj9taomAVDUjH",
+	"DsiniB8zrA8ZRoA5rDl5eYyHtCZv9JI84HUz006BCNMSm1xS4MRYiOPMHQ6kAjglDR0TSoAjG3jLNoQj",
+	"8/zeeuebjb9kgt9z8/izslLgry7Or11KmTuCCMyjFJ4ud4duU1NnpnMPuEvJ5plpsmDDmqGgu4MWVlEw",
+	"IAKyDiRvBY8hnvzQZ0NUYxqoWqi4/P7Rq0vmefM49GshHhnxsBkc6K4GTZnZs+REyE+7KcA6gbx7svY7",
+	"4Uhf8oiXA8h7ZW47tvAGqWkM0gCkuyO1huWU74shcizClYsO2LzE9dHQ54m4F9k6GeXL1oMhCOSL1eNF",
+	"Zu8o3dakNDFbREN5SIF+1gnrJXTAjoyuwgDJd5+90jgTxEtzW11BR6iDOvLcaqBTYJBF+fOi/Dktfx7z",
+	"vlgUPE/VJZGwzAuIkajPKXlOF2oR3noCT4WYqX4GKlDg8bOINYqNFFCamTgA70KgBx5DEvM5XowCNO1U",
+	"+xgc7aVhjGgrjb8eB5k0N3HQjeM6YVw1FB0qmQyJI9T8hLEcD6Is2RzAyGexGIhBG/Y+OWbc+md2lMLz",
+	"+XBexaKjZQVhwe27VPFE/J+B1nLjIPLlWHnMQIa+tAg7sRzYnsy2jzyx5kBENk+8kNEn9YN5D4FrZSKo",
+	"vjDdDSCJyBR7i7rReWlYObY3bo3dtOb+zgVNs1CrG3W9feOuSJwjFNn9h8FJLK6Cr5VGZcnl+7LKf9ZH",
+	"q40HGSeVRmW9Xl+u/LgoD+NKo7z3Gp/bZTjclN3gpVycEQv8Rc3oE+luW8BtwsqgvTPKPJJjUts2VKp3",
+	"/71oa4CEeVpdfZggbycoL56ij8E/YjTVSPk0j3SHU7n/bNEP6DpKLAxilRjCKdI4FMCGwO9A8AhzdcC9",
+	"rduWV1daWwehLUZVQDCJGe9BYt3YmP+qryNar8JsavMI/B9I5T0IolNKC0fbVL/L5DhCv75+EumLbwJ/",
+	"7fHhUESGlDib0R4AekFXJokwJakUECci05mIsxMwwPT327pdyij8Mz0fjwRaAm0Z/tBCvDUngWMr3XGS",
+	"fROxNPSxTj4NrsZ/onL8j3NovBXJtOJEcQT1SYKE+IZZpXJPijThcfLEitQXg6FMIMXmk+FqdvKcVAI1",
+	"MTzB3Y55+8RfowUe5JkK5VOQ6ngUKYYqBsaoVRHVxWQ0FsBHKlljTfxm1dfWMzL6ayFLK/C1cs2rEsjR",
+	"H7rBaf1x/55aaOaJ7DVqu1htgVMWUqNmrx6OpuoAespCTz1/x6te8GlNZeLeJI10IM3zv5bXTOD2ejaK",
+	"qUlqpOmiV6WR1AYyicMVmCtjxXhMyRQUdUbFK8o2yOr1PIumA9RjRZdZ0i2zlo1HyQ8R05MJGakT15aU",
+	"Mi+5rS8ey/RZ6JD/WzpE760pFQKZQOmWxFQcvF3OM3CG0q/eCCC/H8sB42lykMd4G2MzmYRahE9IxMBY",
+	"GkTbL8KrRlpsG6T1whTa8I28oSVBIeaeYHBTcfDmEZUNuHLxHw2GweXJ8dk5MzGpS5L826DIbxNR9UOY",
+	"F9OtPLKFMdX8DYDyOLuQwRFK2YdE4q0ZOw+zcOApWsxF1uG95HFMw80DMOBQ+nNjsfD7MwzEnmC/b47C",
+	"QnjiOURfTUd+1igs9P9vR19vV25IYVceBtfCY1FB9PVUXxgX0VdSyPPCrYhUnBdr9bJVSwuo6aeDmh5K",
+	"CMXNRF6tpxWcrOhiAcmYZ4TF+q83aHCsIo18NoxlN+YDZYjGrkTMIokFbAYmdEJMBjWGhLjoKCbb30nY",
+	"nsP+ZVxm5tg3jGZGyWOOuRLhtVANhIDSzUDJWu3JKooORHKKk3nDsQPOYAKT8akYLnv6uGUvlFdIqFcP",
+	"ei49pOKhqSnQO7gLF3bcPcT1pCNULFBUN0UiBJTlbA6HuYko+dINMyUxNynuqifHcxHrMfW2uEYZKYQs",
+	"CRi4epUcCDcR1zc1q/CfSw9LInMfVfQjvTDmQXJpApZMDIaJQVGrsU8k1/arkrSQvR9O19v7UmA9SD+S",
+	"Y/YiSFgswIOUwmnQ17WmS6RkMvRngmmXevVCkYhLLIzFWwxoph6/FpcWKQoL+6EONsGCUEe1wkN+oHWu",
+	"wrGwS6wju3TbozgSXnpPYS0+QCiNkAXhrm7qiToSob3pKmurihPZhUMk11V++wIE3BI5KdLo2zKZIbC1",
+	"YCyUrKv7NIxlOy+XGuo3cXw36VutYK6JKdOtN8QZ07qWXwutbGFQcKzCDsstLCzQv7ClykLCYCnhxT9b",
+	"rRpUTZbDhklLPyXEgQnOGNfy5vLP7JbxoHw5t5LUPXxGURKE00VeVE18DwWlq/dYUNpUfcLVd86or9XI",
+	"1+dUjTUtuoCN4Js9AfvX0pxGJjgFhi76J0XEvowCkZi5TX3CXE9MJDoZT7ovuE+VZEFH+Og6mlO2nVOm",
+	"7c2t0+amyM2bKq2nIWGBuW0Pe0qKF3Xj1DnusbYAkPzQ1y3FrC16QeRDtgD+k9YcPU7TAkXgsO+20r4U",
+	"YvRgsWvuDrjioRJ2cdtShoJHeav7iaa2J0KfgLwtL1ySyWVJtS368MaBErgCMxwHw1HCgiiR7Ii1R52+",
+	"SJSn/wgzsbHmseWVVx5WuMdsfXkFUz32jz5Wl7meix57sbHG2kGiXup9ZdXakntbHUh/FEp2hF3wgy4x",
+	"KHBqEg6OnmD/Oj41m/NSf/vSWJ5pOYvH6jDySEaiZs4Oev2IPq089oq1J4lQkFzpEaxR0I0AFTdKTEZK",
+	"ELE2V2JjbRSH1uIdct/Xio+9BZUYgBYgLBmOvTCLQEksWo5sMhdMStE20N0tUpDraxsrgJBkNear1TwU",
+	"rXp18/9Xy0JpXaFwGiGAfa96PDbIEFQjZFwsAJsfwtS+Jf3XcI7GkMhL6dbl7Lw2koFwxxJI9+CUJJqp",
+	"wn6k9kUoZZ+BEVAoRfqN/LLtIEpWVyoO4NTGqgM3VX9kZFXX5gDjNE8fZ0vf/2pVSHFB3TpVwUNJu5nI",
+	"ltEVLfd7qlVp/HHhtSqmSh74bu+nvJ1spC1Y/ZwhYPIyHCq0e9yRL64y91kIb6M0JLOADcO4PcFfgCEz",
+	"lFpIwSjCM+flPMc1hXfnUBfPxpmy/MVUSf5lJEYANj5Q2Lgf8yDSd5gs0BBYEAUQlbCXMF9lmqADQcv9",
+	"IljXcxrGw4SP6OtPg+tqG58bNIqhb5Bct+Agvh/Jw+XGQndK5USHXzSV6QoY7PlCdkeu8gv9GlC35Fzk",
+	"DiMV+MItCdZSMYpDbV4kyVA1lpYc30Z67taovaqaqEQMauq603hVf1UHXzt1Pu/WCGm0cGN2YCzwfgs8",
+	"UqOY6nzpkJ4lTS+wZGdyhpFuGes9gKLA/SrN6pxvOSZGP5JjRbeHiTbhTHK3ks43jdtm9psGYLo/aotQ",
+	"oK//JAavixi53UrdsZUfFz/+NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -33,6 +33,8 @@ export function compared(of: WakeUp, starts: number[]): string {
   if (!learned) return "";
   const spread = `${duration(learned.least)} to ${duration(learned.most)}, median ${duration(learned.median)}`;
   const took = startOf(of);
+  if (took !== undefined && learned.n === 1) return `From the start call to ready it took ${duration(took)}; one start is learned so far, of ${duration(learned.median)}.`;
+  if (took === undefined && learned.n === 1) return `It is not ready yet; one start is learned so far, of ${duration(learned.median)}.`;
   if (took === undefined) return `It is not ready yet; the last ${plural(learned.n, "start")} took ${spread}.`;
   const shorter = starts.filter((s) => s < took * (1 - apart)).length;
   const longer = starts.filter((s) => s > took * (1 + apart)).length;

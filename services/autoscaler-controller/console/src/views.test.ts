@@ -84,7 +84,9 @@ describe("a start", () => {
     expect(learnedOf([3, 1, 2, 10])).toEqual({ n: 4, least: 1, median: 2, most: 10 });
     expect(compared(wake([["StartCall", 0], ["Ready", 2000]]), [])).toBe("");
     expect(compared(wake([["StartCall", 0], ["Ready", 2000]]), [3, 1, 2, 10])).toBe("From the start call to ready it took 2 s: of the last 4 starts (1 s to 10 s, median 2 s) 1 took less and 2 took more.");
-    expect(compared(wake([["StartCall", 0]]), [3])).toBe("It is not ready yet; the last 1 start took 3 s to 3 s, median 3 s.");
+    expect(compared(wake([["StartCall", 0]]), [3, 4])).toBe("It is not ready yet; the last 2 starts took 3 s to 4 s, median 3 s.");
+    expect(compared(wake([["StartCall", 0]]), [3])).toBe("It is not ready yet; one start is learned so far, of 3 s.");
+    expect(compared(wake([["StartCall", 0], ["Ready", 2000]]), [2])).toBe("From the start call to ready it took 2 s; one start is learned so far, of 2 s.");
   });
 });
 

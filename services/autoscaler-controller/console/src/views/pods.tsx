@@ -5,7 +5,7 @@ import { Command, Empty, Table, Trouble, useLoad, type Column } from "../parts";
 import { to, useQuery } from "../route";
 import { useNow } from "../store";
 import { taken, turnsOf, type Turn } from "../turns";
-import { ago, count } from "../words";
+import { ago, plural } from "../words";
 
 type End = BalancerState["applications"][number]["endpoints"][number];
 
@@ -38,13 +38,13 @@ export function Pods() {
     { name: "CPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
     { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage && Math.round(i.pod.metrics.values.memoryUsage), " Mi") },
     { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "10%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{of(i) ? taken(of(i)!.end) : "–"}</span> },
-    { name: "Goes next", title: "Who gets the next request, as far as the load balancer's own state says: it picks anew for each, by the policy of the application", width: "17%", cell: (i) => goes(of(i)) },
+    { name: "Goes next", title: "Who gets the next request, as far as the load balancer's own state says: it picks anew for each, by the policy of the application", width: "16%", cell: (i) => goes(of(i)) },
     { name: "Age", class: "n wide", cell: (i) => <span class="quiet">{ago(i.pod.createdAt, now).replace(" ago", "")}</span> },
   ];
   return (
     <>
       <h1>Pods</h1>
-      <div class="filters"><label>Find <input type="search" value={text} placeholder="namespace, application or pod" onInput={(e) => setText(e.currentTarget.value)} /></label><span class="quiet" role="status">{count(rows.length)} pods</span></div>
+      <div class="filters"><label>Find <input type="search" value={text} placeholder="namespace, application or pod" onInput={(e) => setText(e.currentTarget.value)} /></label><span class="quiet" role="status">{plural(rows.length, "pod")}</span></div>
       <p class="quiet">{reachesBalancer ? <>Who goes next is what {balancer.value ? <code>{balancer.value.balancer}</code> : "a load balancer"} has on each pod; every load balancer counts its own requests, and picks for each anew.</>
         : "How load balancers take each pod, and who goes next, is theirs to say: open the console through the API server, as Requests says."}</p>
       <Trouble text={pods.trouble || (reachesBalancer ? balancer.trouble : "")} />

@@ -87,7 +87,7 @@ function Starts({ of, trouble }: { of: number[]; trouble: string }) {
   return (
     <section aria-label="Learned starts">
       <h2>Starts before</h2>
-      <p>From the start call to ready, the last {learned.n}: {duration(learned.least)} to {duration(learned.most)}, median {duration(learned.median)}.</p>
+      <p>From the start call to ready, {learned.n === 1 ? duration(learned.median) : `the last ${learned.n}: ${duration(learned.least)} to ${duration(learned.most)}, median ${duration(learned.median)}`}.</p>
       <div class="strip" role="img" aria-label={`The last starts: ${of.map(duration).join(", ")}`}>{of.map((s, i) => <span key={i} style={{ height: `${Math.max(6, (100 * s) / learned.most)}%` }} title={duration(s)} />)}</div>
     </section>
   );
