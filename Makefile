@@ -39,7 +39,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 TEST_LIMIT := 30m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint docs verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint docs verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller bench-console soak-controller
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -122,6 +122,9 @@ bench-logs: prerequisites ## what the log costs, of an earlier build and this on
 bench-scale: prerequisites ## from a burst at zero to the last answer, beside the last release and the clairvoyant bound; REQUESTS= WORK= PODS= ROUNDS=; writes build/bench/scale.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-scale
 
+bench-console: prerequisites ## the controller with open consoles and without, by turns, and from a decision to the open page; CONSOLES= APPLICATIONS= ROUNDS= SECONDS= DECISIONS=; writes build/bench/console.json
+	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-console
+
 bench-policies: ## the balancing policies in virtual time, and what a pick costs here; RUNS= of each scenario; writes build/bench/policies.json
 	@mkdir -p build/bench
 	@cd services/load-balancer && GOWORK=off go run ./internal/traffic/balance/simulate/benchpolicies -out ../../build/bench/policies.json $(if $(RUNS),-runs $(RUNS))
@@ -172,7 +175,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-console run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
 	@$(MAKE) chart reference # after what they are made from
@@ -234,6 +237,10 @@ run-bench-sidecar: require-cluster
 
 run-bench-scale: require-cluster .venv/ready
 	@cd e2e && python -m pytest -q -s --no-header -p no:cacheprovider bench/scale/bench_scale.py
+
+run-bench-console: require-cluster .venv/ready $(CONSOLE)/node_modules/ready
+	@cd e2e && CONSOLES="$(or $(CONSOLES),20)" APPLICATIONS="$(or $(APPLICATIONS),5)" ROUNDS="$(or $(ROUNDS),4)" SECONDS="$(or $(SECONDS),60)" DECISIONS="$(or $(DECISIONS),60)" \
+		python -m pytest -q -s --no-header -p no:cacheprovider bench/console/bench_console.py
 
 run-bench-logs:
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-logs ./bench/logs

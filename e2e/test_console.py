@@ -6,16 +6,15 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from harness.accounts import member
-from harness.applications import fibonacci
+from harness.applications import Application, fibonacci, slot
 from harness.browser import SHOTS, accessible, chromium, page, shot
 from harness.nemesis import Nemesis
-
-VIEWS = ["fleet", "wakeups", "waiting", "pods", "requests", "settings"]
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,30 @@ def enter(p: Page, at: str, token: str) -> None:
     expect(p.get_by_text("live", exact=True)).to_be_visible()
 
 
+def there(p: Page, app: Application) -> dict[str, Locator]:
+    """What each view shows once it has all that it asks for, of an application that runs."""
+    row, main = p.get_by_role("row").filter(has_text=app.name), p.locator("main")
+    return {
+        "fleet": row,
+        "wakeups": row,
+        f"wakeups/{app.namespace}/{app.name}": p.get_by_role("row").filter(has_text="ready, by the median"),
+        "waiting": main.get_by_role("heading", name="Nobody waits").or_(p.get_by_role("row").nth(1)).first,
+        "pods": row,
+        "requests": main.get_by_role("heading", level=2),
+        "settings": p.get_by_role("row").filter(has_text="for other services").first,
+        f"app/{app.namespace}/{app.name}": p.locator("details.decision").filter(has_text="0 → 1").first,
+    }
+
+
+def drawn(p: Page, label: str) -> Locator:
+    """A chart, once uPlot has drawn it."""
+    chart = p.get_by_role("img", name=re.compile(label))
+    expect(chart.locator("canvas")).to_be_visible()
+    return chart
+
+
 def test_a_wake_up_is_seen_as_it_happens(nemesis: Nemesis, namespace: str, browser: Browser) -> None:
-    app = fibonacci(namespace)
+    app = fibonacci(namespace, spec={"cpuThreshold": 700})
     nemesis.deploy(app)
     viewer = member(nemesis.cluster, namespace, "view")
     with page(browser, viewport={"width": 1280, "height": 860}) as p:
@@ -62,13 +83,18 @@ def test_a_wake_up_is_seen_as_it_happens(nemesis: Nemesis, namespace: str, brows
         expect(p.get_by_text(re.compile("0 → 1")).first).to_be_visible()
         p.get_by_text(re.compile("0 → 1")).first.click()
         expect(p.get_by_role("heading", name="Why not").first).to_be_visible()
-        expect(p.get_by_role("img", name=re.compile("^Requests"))).to_be_visible()
-        p.wait_for_timeout(1000)
+        drawn(p, "^Requests")
+        assert "maxReplicas" in (drawn(p, "^Pods").get_attribute("aria-label") or "")
+        assert "cpuThreshold 700 m" in (drawn(p, "^CPU").get_attribute("aria-label") or "")
+        expect(p.get_by_text(re.compile("CPU: a pod is added above 700 m"))).to_be_visible()
         accessible(p)
         shot(p, "application")
         p.get_by_role("link", name="Wake-up", exact=True).click()
         expect(p.get_by_text(re.compile(r"Answered after"))).to_be_visible()
         expect(p.get_by_role("row").filter(has_text="the first byte of the answer")).to_be_visible()
+        expect(p.get_by_role("row").filter(has_text="ready, by the median")).to_be_visible()
+        expect(p.get_by_text(re.compile("From the start call to ready it took"))).to_be_visible()
+        expect(p.get_by_role("button", name=re.compile("Copy the trace id [0-9a-f]{32}"))).to_be_visible()
         accessible(p)
         shot(p, "wakeup")
 
@@ -81,14 +107,16 @@ def test_every_view_is_for_everybody(nemesis: Nemesis, namespace: str, browser: 
     for name, width, scheme in (("wide", 1440, "light"), ("phone", 360, "dark")):
         with page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as p:
             enter(p, address(nemesis), viewer)
-            for view in (*VIEWS, f"app/{namespace}/{app.name}"):
+            for view, what in there(p, app).items():
                 p.goto(f"{address(nemesis)}#/{view}")
                 expect(p.get_by_role("heading", level=1)).to_be_attached()
-                p.wait_for_timeout(700)
+                expect(what).to_be_visible()
+                if view.startswith("app/"):
+                    drawn(p, "^Requests")
                 accessible(p)
                 assert p.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, f"{view} is wider than {width} px"
                 assert p.locator("code").filter(has_text="nemesis ").count() > 0, f"{view} says no command"
-                shot(p, f"{view.split('/')[0]}-{name}")
+                shot(p, f"{view.replace(f'/{namespace}/{app.name}', '-one')}-{name}")
             p.keyboard.press("Tab")
             expect(p.locator(":focus")).to_be_visible()
 
@@ -117,10 +145,12 @@ def test_an_editor_pauses_and_resumes_what_others_may_only_look_at(nemesis: Neme
         expect(p.get_by_role("heading", level=1)).to_contain_text("Awake")
 
 
-def test_the_requests_are_shown_to_who_comes_through_the_api_server(nemesis: Nemesis, namespace: str, browser: Browser) -> None:
-    app = fibonacci(namespace)
+def test_what_the_load_balancer_knows_is_shown_to_who_comes_through_the_api_server(
+    nemesis: Nemesis, namespace: str, browser: Browser
+) -> None:
+    app = slot(namespace, replicas=1, spec={"containerConcurrency": 1, "minReplicas": 1, "maxReplicas": 1})
     nemesis.deploy(app)
-    assert nemesis.ask(app, "/fib/7").status_code == 200
+    assert nemesis.ask(app, "/work?for=1ms").status_code == 200
     process, line = nemesis.cluster.kubectl.start("proxy", "--port=0")
     try:
         found = re.search(r"127\.0\.0\.1:\d+", line)
@@ -129,15 +159,37 @@ def test_the_requests_are_shown_to_who_comes_through_the_api_server(nemesis: Nem
         with page(browser) as p:
             enter(p, at, member(nemesis.cluster, namespace, "view"))
             p.goto(f"{at}#/requests?namespace={namespace}")
-            expect(p.get_by_role("row").filter(has_text="/fib/7")).to_be_visible()
-            shot(p, "requests-proxied")
-            accessible(p)
+            expect(p.get_by_role("row").filter(has_text="/work")).to_be_visible()
+            seen(p, "requests-proxied")
+            p.goto(f"{at}#/pods")
+            expect(p.get_by_role("row").filter(has_text=app.name).get_by_text("the only one")).to_be_visible()
+            seen(p, "pods-proxied")
+            p.goto(f"{at}#/settings")
+            for service in ("autoscaler-controller", "load-balancer"):
+                expect(
+                    p.get_by_role("row").filter(has_text=service).filter(has_text="for other services").get_by_text(re.compile("^in "))
+                ).to_be_visible()
+            seen(p, "settings-proxied")
+            p.goto(f"{at}#/waiting")
+            with ThreadPoolExecutor(2) as pool:  # of two the pod takes one, and the other waits until it is seen to
+                both = [pool.submit(nemesis.ask, app, "/work?for=8s") for _ in range(2)]
+                who = p.get_by_role("row").filter(has_text="/work")
+                expect(who.get_by_role("time")).to_be_visible()
+                expect(p.get_by_role("row").filter(has_text="a free pod")).to_be_visible()
+                seen(p, "waiting-proxied")
+                assert [one.result().status_code for one in both] == [200, 200]
+            expect(p.get_by_role("heading", name="Nobody waits")).to_be_visible()
     finally:
         process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def seen(p: Page, name: str) -> None:
+    shot(p, name)
+    accessible(p)
 
 
 def test_ten_thousand_applications_are_a_few_rows_of_the_page(nemesis: Nemesis, browser: Browser) -> None:
@@ -148,6 +200,9 @@ def test_ten_thousand_applications_are_a_few_rows_of_the_page(nemesis: Nemesis, 
         url = route.request.url
         if "/v1/events" in url:
             route.fulfill(content_type="text/event-stream", body="id: e.1.1\n\n")
+            return
+        if "/v1/rights" in url:
+            route.fulfill(json={"user": "", "allowed": []})
             return
         found = re.search(r"continue=(\d+)", url)
         begin, limit = int(found[1]) if found else 0, int(re.search(r"limit=(\d+)", url)[1])

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -85,6 +86,17 @@ type BalancerSettings struct {
 // BalancingPolicy How a pod is chosen where the CustomAutoscaler names no loadBalancingAlgorithm.
 type BalancingPolicy string
 
+// CertificateTimes From when to when a certificate is good, which whoever connects is shown anyway.
+//
+// Example: {"begins":"2026-01-02T03:00:00Z","ends":"2026-01-03T03:00:00Z","use":"port"}
+type CertificateTimes struct {
+	Begins time.Time `json:"begins"`
+	Ends   time.Time `json:"ends"`
+
+	// Use What it is for: port (this service's own, for the other services), data (clients of the data port), webhook (the API server's questions) or authority (by which the services verify one another). There may be more later.
+	Use string `json:"use"`
+}
+
 // FieldError Example: {"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}
 type FieldError struct {
 	// Allowed What is allowed.
@@ -101,7 +113,9 @@ type FieldError struct {
 //
 // Example: {"status":"ok"}
 type Health struct {
-	Status HealthStatus `json:"status"`
+	// Certificates Of the certificates that it shows, or that others are verified by, from when to when each is good; absent where it has none.
+	Certificates *[]CertificateTimes `json:"certificates,omitempty"`
+	Status       HealthStatus        `json:"status"`
 
 	// Trouble What people should look at though it keeps nothing from being served.
 	Trouble    *[]string `json:"trouble,omitempty"`
@@ -221,52 +235,56 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFnbcttG0n6VrvlTFfsviCcdYsMXW4rL3rgcOypb2Vw4XqsJNIlZDmbgmYEgxqV33+oZgARJyFJ2vdEV",
-	"Bcyh++vurw/4IjJTVkaT9k6kX4TLCiox/PwRFeqM7HvyXupleIZ5Lr00GtWFNRVZL8mJdIHKUSJycpmV",
-	"Fb8XqfitQA90TXYNymAO8/Y4WBilTOMSQKXAUqVkhg7Qg9EZjSDskw4ULTyY2oPHFTmQ3kFOC6yVH4lE",
-	"0A2WlSKWqcSbT5nRmjK+2Yl0OplMJomojJLZWqRCETq/syQRXpZkav/JUWZ07kR6NpncJqLqaTVw8hfR",
-	"irC5ZFfn50qS9tDbA74ImtEeCI7sNQWtEVgW1ttAZkpyMKe10TljgNo1ZCmH08kxNNIX8I68XR+dLzzZ",
-	"Z4f3oCUwFWlwHtfhF2O1MLZEL1IhtT+eiYT1kmVdtkqwGqXU7ZNE+HVFcTEtyYrbLZJfxHeWFiIV/zfe",
-	"es24dZlx9Beplxdx+e0Ayj0Azw7h+8k0oIxeAkJlcihxHRVxUpH2CcxpYSyBLwgKwhzMIrhFRAlQ5zAn",
-	"3xBp8I2BCq13cU0Kp5OT/e0JIMMI0odH7SnSQVb7EZyD85awjMAuDTkwmt9q9umw5qvQPjk7uQ/Y280j",
-	"M/8XZZ4R2wexj9igIx8iGMFjPQrjSENTUKv189p5U57X3rgMFVnQyP6mTXDOzdXnamms9EUZAk2z9B+E",
-	"NbXOP1kzl1okg5JY1LkpNy8tfa7JeZGIinD1iZoS+Tc/RiUSkRntpPOk/acCXcHYmZzUJ2zQkvi4wcZ5",
-	"K/WSsXkpSeUvrDWWYekxADKhUC5SsbCmhCl4AwF/6BwvEQvezMdVlI1kruhSliQScY2q5muOTsVB/G/O",
-	"/TLEbRyfccEoGv5n0ktfiHQ2OXkyIH4rwf5ZlwVBhb5gT2UjhWUJGBv+Ywt1bz7XTKYVWiyJHdfY4Mdk",
-	"9+4/nc4Grm8VHVSlQQcuhJgrjPWkKWcMZ6dnkBVoMfNk3b6WZ5ODW24TwfaVlkH70GqcbHD8OODwPxEq",
-	"Pu5QLvIFR3WgSpkRKMmMaSxkqCN/JiHmm2AMD85LpaBBpoSFsXtZwnn0teOrV4eG7l5+2bi7WYlE1Bqv",
-	"USqcq2GH9NbUc3UXqBWZShEjWqsclDErpntfmHpZsLwrooqDzxdSLyF47pz4Z9AtOJX0VHaZqMN9Onsy",
-	"GZClxJtXcfXx1vpoLQYiZlSkXr6MoTN07Oz07E+eumfsFsMhG78hdLWlsisyembJqvpXh0sS6cl0NjpN",
-	"RC7dqn0y4f9LKo1dt0+m09GMb3WV0S5GcHr8ZHRyYNAMs4LaTUMBF6gmAm2/d/D6HxB2gNRQO0qiNSYc",
-	"A9Mdms+jwfsptMfxW7voupzH3LlVcF+ON1IpmRlLLgnhXRL7tdRZJGuFzvOzDrn75Jh0f/cI1AP4UKIf",
-	"E85yfH1l8u8dNFZ6dn+4NqouyT1YiPvlWFb1m75th4XhXLsV5+8Xv35jEe64/IJsFvhwY5j/SJJ77pf6",
-	"pZLLwh/e/y4mz7asC+VJFQplfg+NsatQjmjTfCu3KO+1BUvBN0eK8vAoEG+GWhsPc4KlvCYNc8xWj7+h",
-	"jT7XVA+l4F2EmN9Aaidz2kfrWwHU1jPv0A8AdB6KRwdVKO255vgLInmXBwfppa1/+n686FW77i+QknuA",
-	"S/NSWucvzYr0gyX9X4s2VH6/xfKOjNEVYgiv6zlZTZ6LkbARHqGGdy+fw3Q6OwZXz3NTotSPdyoQsZBz",
-	"ozHL5FFOlTJrVmSvojo9DgJvMn0iKvSeLMvwzw949Mfk6OnHRx+O4q/Rx//vnj3+23diIHuzNq7CbMhh",
-	"+2robt2uJgrnpPa06JqRHcHP/pTc94p9YfI35K3M3B2VFbfT3OPUjnNn6xg5J++WoNNIVoVRLV8nbdsW",
-	"SmqT0/eOO7xQEkcCyUKR1jLZ9sTtGOIZYH99f0CxaQo9rkhz7QmTEYRupUfgmdHeGsVtV25C1+Vhpblf",
-	"swRyqY2lPAFn4o5rsi709dwEl/KGlUO9BmPber8/ANmCdVBOPbR80ltX6dm4MnmMiEHvPfohP5k/zY5u",
-	"ZjcnA0U1Lun9QN8/2PUblQeQAsIOGu5Ym4KCQdfxX+5PnkEZO3jUMGnbd95mKSPJFuBGBhtc38MQ+835",
-	"cELcoPq1qcdObbsL5Nc3boPztgf0/XvaXk7mQ+DO7p6p9ODNTK39Fr4W4M7rE6i1IsdO3XCXqcOOklIO",
-	"KDZDzrWHWsfGq0DHPaJeUg4O1w7m643l2Ijck81D4ZADLlHem49nw1OTrWEaqXPT7Gg/qHDTNekxnbBr",
-	"9FSsuLgPucaw7bq82M8y8HMb4WkvF/UWdKVH7J3b8dJ/7Xl7bVXnGX3P2jrnULd1Yc1cUTnE+ZYWtUPF",
-	"TTRCcBl4xHT/9OT0h8cjuMpMTleMWVvr5VHFypqlxZLJyGcFGP0MrshaY91VO0KKc97Q73OTG45O4sSS",
-	"2/FInNtmfWdy0u8GTR4nZMHBw3TLo1T7Y5sUjk4D6xrfHZRCWbtA3nePgKLIIv3w7SZGH7mIdx51IM4x",
-	"VtKNcTNfO1paU1ej7YPx9RRVVeB0vDGmG7fBO87CdG67mGXoBhMnM26/pQ85+DIwXqhGOxQ6vFpnqK1O",
-	"NZXkpEur6A5pB+phrxxAH6p5VlKHIWt7BKALqZcdIwEXG8Nu4tolrL0p0dnJQILvrDqY3AusqjiAKtgR",
-	"ZdlzHG8gN4DzkHX93lUnk6dDI4zO6vuXvRh0WQYzkFscxVnnd+YwXyPn3nhyZ3LSg2Azj9k6zX3jwNbQ",
-	"DxsxWvJ2HT4O3EmPvwVuNuDtOvJxwqVF6/XPwpW9bwztgDEyO79zWNLoYYTW+4Cwna8dKvvT5eUFxAXA",
-	"rhgV33z82Lns9OnT3lXh4sPL2jB5iENzUQULaoJLt70HaxhquMhpJstqa0lntG+CwYGZt5jRqzvGvL8d",
-	"P4ewAGS+Z9+EbbJg8ZgvlVmCkpx42fVdhQdxdTw04o0PDmn/13evmPopqBEpPdK2P8TkAbPkvQwV3naw",
-	"b2ydRF45TFDsDpTVVvr1e46cSEJzQkt2SHjPTSMLuG1YUkDutJ3RXNmbBTSFzIqgzfnFq3asBzllMudi",
-	"sp0PB853z2Lya4fKvD9ubpNeZQ2LGebf7b3bCTRmsXJatMN5rHMZIL1qyfZqBG/N3OTr2B/oWPlbuSzi",
-	"l6jNUYxy4A1GptV9g1ThfRVKyXjoee0LY+UfGCEZciz22YTp+erHcBZc/vL6xdurJEgav/84U1KcNG++",
-	"kYXvqt3XMLKwc1Eoo8OZIShaBCprbtad6/Y6yD7shtwIflnA3PgiRjInjYBc8GLJUscr26pGpOJt1PVo",
-	"V9ktcVbyNa3F7W3gzoW5I3ds+izMWsCV6mR3UOB1mPBmpiyNTqHg5ktDSBBhPu96HxTwd73XIYdWbE4j",
-	"eBWrXm0CUbvuM6Rp9Oj38HFMZqRdiMRWu/MKs4KOZqOJSERtVWtkl47HTdOMMLweGbsct3vd+OdXz1+8",
-	"ff8i7NmSWocTuAK5Qe0+1yeizb8iFddT3mAq0lhJkYrj0WR0LEJPXnCshQBkU8VSKIozFrcfb/8dAAD/",
-	"/w==",
+	"vFptc9s2tv4rZ3g7k/gOJcvySxPmwx03k9xm0qSexN3ObJqNj8gjEWsQYAHQjJrxf985AChSEh27u9n2",
+	"SxWSAM558OA5L/CXJNdVrRUpZ5PsS2Lzkir0P39AiSon856cE2rln2FRCCe0QnlhdE3GCbJJtkRpKU0K",
+	"srkRNb9PsuTXEh3QDZk1SI0FLOJ0sNRS6tamgFKCoVqKHC2gA61ymoIfJyxIWjrQjQOH12RBOAsFLbGR",
+	"bpqkCX3GqpbENlX4+VOulaKcV7ZJdjSbzWZpUmsp8nWSJZLQuq1P0sSJinTjPlnKtSpskp3NZrdpUg+8",
+	"Gpn5SxJN2Cyy7fNzKUg5GIwBV3rPaAcES+aGvNcIbAv7rSHXFVlY0FqrgjFAZVsyVMDp7Bha4Up4R86s",
+	"J+dLR+bZ/jpoCHRNCqzDtf/FWC21qdAlWSKUO54nKfslqqaKTrAblVDxSZq4dU3hY1qRSW57JL8k3xla",
+	"JlnyP4c9aw4jZQ4DX4RaXYTPb0dQHgB4tg/fj7oFqdUKEGpdQIXr4IgVkpRLYUFLbQhcSVASFqCXnhYB",
+	"JUBVwIJcS6TAtRpqNM6GbzI4nZ3sDk8BGUYQzj+KswgLeeOmcA7WGcIqALvSZEErfquY0/6br0L75Ozk",
+	"PmBvN4/04p+UO0ZsF8QhYqNE3kcwgMd+lNqSgrak6PXzxjpdnTdO2xwlGVDIfFPak3Oz9LlcaSNcWfmD",
+	"ptj6D4nRjSo+Gb0QKklHLTGoCl1tXhr6vSHrkjSpCa8/UVsh/+bHKJM0ybWywjpS7lOJtmTsdEHyE7Zo",
+	"KPm4wcY6I9SKsXnOJ3MpcnR0KSqKdBq6/9Loiv1V4HT4P0Lej2JQVloXKbSlyEtoSx02M/hh+b0tdasA",
+	"1brF9Y7QLGglWAWS+Wx+NpkdTWbzy9lxNptls9nfPVTF1tvjrbeNZW9qbfw+bwtNN/OXnlAFOprw+UlG",
+	"kKB4mB72tV/5y5g8C6+0S20yYMPgsSsZAjI3IqdHFnSrUn7t2aNdGYVL5GQPUijQITzOveb5g8Zf+Yc8",
+	"2UEKLS1Kra95WoLzi1dB9cwjC54azJsD0AawcSUzbg2PF+u4NzykWwtuyIjl2ssoKm/HwRQuPa9ZJBYE",
+	"FZ9siY7MNJzCn0itXJlkZyd7iNymCbNQGCqY2QxP2m1BxPbjyNF8KUgWL4zRhtEc8AI5nvFcyZL5d8Tk",
+	"88cfOt1LkyUPZhtqyqeikJ7BSZrcoGx4mcnpPis2847vnYX4wY7H89nJkxEWRAt257osCWp0Zbd//rMU",
+	"4p6zQHRvfm84ltdosCLWTW28jO4hfno0H1k+OjrqSotMOlZ4W2rjSFHBGM5PzyAv0WDuyNhdL89m921s",
+	"8Djd4Di2qT8SSp5u3y7ydMeOhCAFB2xtIEcViJz6kNPGg2SdkBJa5Ii01GZHO6xD17A66Ov9jR5I1Iio",
+	"/RzgH34UghIvWvpMyu8W5xlss/VpgD8yggpYrFNY7ukiYV52cvgMcMHwx0ghHJTIUUEROyEcVfa+2L8n",
+	"zbd+s16Fscc9IdAY9KlBB8iXTYTR16ySCm9QSFzI8RjgjG4W8i4i1aRrSYxKIwuQrD3I0V03q5L9uiaq",
+	"2TNXCrUKqCyIf/r9LLbcHXDtaP5kNmLL1x1kJgi1ehnkYmza+enZn5x1h+ARwzFevyG0jaGqy+sHVMzr",
+	"5heLK0qyk6P59DRNCmGv45MZ/7uiSpt1fHJ0NJ3zqrbWygbVyo6fTE/2SYx5SXHQmMj46N5HgNd/Az8C",
+	"hILGUuTojAl6tJVZFWHDh1nrIK3q90U11SKkq72Du3a8EVKKXBuyqT9TFfFZFioP+ZFE6/hZh9x9dsy6",
+	"/+4xaADwvkU/pJxY8vK1Lh5ZaI1wTH+40bKpyD7YiPvtWNXNm+HejhvDGVFvzv9f/PKNTbhj8QsyuY8B",
+	"m435tyy5Z32hXkqxKt3++u9Cvhq11VcEta9N+T202lz7CkDp9lvRorp3L9gKXjlIlIPHPtjkqJR2nPWs",
+	"xA0pWGB+ffAN9+j3hpqxtGMbIdY3EMqKgnbR+lYAxRLiHboRgM59vWah9kkp51l/wUne1sFReYk535DH",
+	"y0GBaf8CK7kQuNQvhbHuUl+TerCl/23Txiret1jdETG65BPhdbMgo4gznzAQHqOCdy+fw9HR/Bhssyh0",
+	"hUIdbGVdyVIstMI8F5OCaqnX7MhOFnl67A3eRPo0qdE5MmzDPz7g5I/Z5OnHxx8m4df04/92zw7+77ux",
+	"Wou9sTXmY4QduqG677Y9kbggueNFV/9vlzV/yu57zb7QxRtyRuT2jsyKS69aFxyqbdoRo+DgHQU6C2JV",
+	"ahn1Oo2dEl9G6IIe2Smcgy8DgoDkPkmLStbP2Hf+ngEOvx/2BDd9GIfXpHyJOpuCr9AGAp5r5YyWkgwU",
+	"2jc6HFwr3foEWayUNlSkYHUYcUPG+lYal5SV+MzOoVqDNrHGGfYce7D20qmHpk+qp8pgj2tdhBMxyt7J",
+	"98XJ4mk++Tz/fDJSSOCK3o+02kYbbVoWHiSPsIWWU/9QIpS0Dv/kouBZKK1diQpmsWPGwwzlJHgHuHjD",
+	"2Cz5ikLs9sPGA+IG1a8VG1u57TaQXx/YH87bAdD3j4n1qyjGwJ3f3cYcwJvrRrkevghwx/oUGiXJMqlb",
+	"rqyVH1FRxgeKt6Hg3EOuQ7HJ1VleolpRARbXFnzTJOwcbyLXoQufOBSAKxT3xuP5eKOy35hWqEK3W96P",
+	"Otx2jYkQTpgaAxdrTu59rNG8d11cHEYZ+Cme8GwQiwYfdKlH6BfEju5/zLydsqpjxpBZPTnHqq0LoxeS",
+	"qjHNN7RsLErf5gJPGXjMcv/05PT7gylc5bqgK8Ys5npFcLE2emWwYjFyeQlaPYMrMkYbexW7tuFqxfc4",
+	"uMj1U6fhkkA4G4Wzb1BsdYuG1aAuQlPaE9w3lB0KuduqymBy6lVXu26iDKrGevG+u+0VTE6yD9+uS/aR",
+	"k3jrUHnhPMRa2EPctLQnK6Obeto/OLw5QlmXeHS42Ux7GA/vYe4b4v3HbEPXmDiZc/ktnI/Bl17xfDba",
+	"odDhFcnQGJUpqsgKm9WBDlkH6n6t7EEfy3muhfL3GnEKQOtDLxMjBRsKw+6SowtY93c8+10dDe4l1nVo",
+	"upVMRFENiOM0FBpw4aOu21nqZPZ0rIXR7fruYi9GKctgenEL7Udj3YPbToOW7FbnZADBph/Tk+a+Fmjc",
+	"6Ie1VQ05s/b3cXfK46+x8ebMOuhxyqlFZP0zv+TgWi82VYOy+y44VjR9mKAN7uz6/tq+sz9eXl5A+ACY",
+	"isHxzX3j1mKnT58OlvIL7y8Wj8lDCM1JFSyp9ZSOtQd76HO4oGk6zxtjSOW0uwWjDTNnMKdXd7S2fz1+",
+	"Dv4DEMXO/qa8J0s2j/VS6hVIwYGXqW9r3DtXx2Nt7fBgX/Z/efeKpZ+8G0HSg2y7fUwe0D/fiVD+bQf7",
+	"Zq/ToCv7AYrpQHljhFu/55PTXTqhITNmvOOikQ3sC5YMkCttqxVn9no5uKXpL3agoFwUnEzG9rTXfPss",
+	"BL/NtVJ3/RaDXm00m+l7/nHdvuuOecicuksobArhIb2KYns1hbd6oYt1qA9UyPyNWJXhTmozFaPsdYOR",
+	"ib5vkCqdq30qGSY9DxdSf2CAZIxYzNmU5fnqBz8XXP78+sXbq3BdFhrpVlcUOs2ba2n/pwzdBTQZ2FrI",
+	"p9F+zsHlF8Pzed1Rd1BBDmHXZKfw8xIW2pXhJHPQ8Mh5Fgu2OiwZs5okS94GXyfbzvbCWYvXtE5ub712",
+	"LvUdsWNTZ2EeAZeyv7gr8cZ3eHNdVVplUHLxpcAHCN+ft4NLFPxN7VTI8XZvCq+6Owkv1La7+detmv7m",
+	"76NFTipcc0bvzmvMS5rMp7MkTRoj4ybb7PCwbdsp+tdTbVaHcaw9/OnV8xdv37/wY3pR63ACWyIXqN1f",
+	"yKRJjL9Jltwc8QBdk8JaJFlyPJ1NjxNfk5d81vwB5K0KqVAw5zC5/Xj7rwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,10 +1,12 @@
 package httpserver
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOperations_ReadyOnlyWhenNothingIsMissing(t *testing.T) {
@@ -67,6 +69,30 @@ func TestOperations_TroubleIsShownAndKeepsNobodyFromServing(t *testing.T) {
 		if got := strings.TrimSpace(w.Body.String()); w.Code != c.status || got != c.want {
 			t.Errorf("%d %s, want %d %s", w.Code, got, c.status, c.want)
 		}
+	}
+}
+
+func TestOperations_CertificatesAreShownAsFarAsTheContractHasRoom(t *testing.T) {
+	var ready Readiness
+	begins := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	one := CertificateTimes{Use: "port", Begins: begins, Ends: begins.AddDate(0, 0, 1)}
+	many := []CertificateTimes(nil)
+	ready.AddCertificates(func() []CertificateTimes { return []CertificateTimes{one} })
+	ready.AddCertificates(func() []CertificateTimes { return many })
+	get := func() (got health) {
+		w := httptest.NewRecorder()
+		Operations(http.NotFoundHandler(), &ready).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := get().Certificates; len(got) != 1 || got[0] != one {
+		t.Errorf("got %+v, want %+v", got, one)
+	}
+	many = make([]CertificateTimes, 100)
+	if got := get().Certificates; len(got) != mostCertificates || got[0] != one {
+		t.Errorf("of a hundred and one: %d", len(got))
 	}
 }
 

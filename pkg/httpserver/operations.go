@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
@@ -14,10 +15,21 @@ type Check func() string
 
 // Readiness holds the checks of a service.
 type Readiness struct {
-	mu       sync.Mutex
-	checks   []Check
-	troubles []func() []string
+	mu           sync.Mutex
+	checks       []Check
+	troubles     []func() []string
+	certificates []func() []CertificateTimes
 }
+
+// CertificateTimes is from when to when a certificate is good; its schema is in api/common.yaml.
+type CertificateTimes struct {
+	Use    string    `json:"use"`
+	Begins time.Time `json:"begins"`
+	Ends   time.Time `json:"ends"`
+}
+
+// mostCertificates are shown, as the contract has it.
+const mostCertificates = 32
 
 // Add adds a check.
 func (r *Readiness) Add(c Check) {
@@ -31,6 +43,25 @@ func (r *Readiness) AddTrouble(look func() []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.troubles = append(r.troubles, look)
+}
+
+// AddCertificates adds certificates that the service shows, or that others are verified by.
+func (r *Readiness) AddCertificates(look func() []CertificateTimes) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.certificates = append(r.certificates, look)
+}
+
+// Certificates are those that there are, in the order in which they were added.
+func (r *Readiness) Certificates() []CertificateTimes {
+	r.mu.Lock()
+	looks := slices.Clone(r.certificates)
+	r.mu.Unlock()
+	all := make([]CertificateTimes, 0, len(looks))
+	for _, look := range looks {
+		all = append(all, look()...)
+	}
+	return all[:min(len(all), mostCertificates)]
 }
 
 // Trouble is what there is of it, in the order in which it was added.
@@ -61,9 +92,10 @@ func (r *Readiness) WaitingFor() []string {
 
 // health is the answer; its schema is Health in api/common.yaml.
 type health struct {
-	Status     string   `json:"status"`
-	WaitingFor []string `json:"waitingFor,omitempty"`
-	Trouble    []string `json:"trouble,omitempty"`
+	Status       string             `json:"status"`
+	WaitingFor   []string           `json:"waitingFor,omitempty"`
+	Trouble      []string           `json:"trouble,omitempty"`
+	Certificates []CertificateTimes `json:"certificates,omitempty"`
 }
 
 // OperationPaths are those that Operations serves beside every contract; the generated copy of a
@@ -78,11 +110,13 @@ func Operations(metrics http.Handler, ready *Readiness) *http.ServeMux {
 		answer(w, http.StatusOK, health{Status: "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if missing := ready.WaitingFor(); len(missing) > 0 {
-			answer(w, http.StatusServiceUnavailable, health{Status: "unavailable", WaitingFor: missing, Trouble: ready.Trouble()})
+		is := health{Status: "ok", WaitingFor: ready.WaitingFor(), Trouble: ready.Trouble(), Certificates: ready.Certificates()}
+		if len(is.WaitingFor) > 0 {
+			is.Status = "unavailable"
+			answer(w, http.StatusServiceUnavailable, is)
 			return
 		}
-		answer(w, http.StatusOK, health{Status: "ok", Trouble: ready.Trouble()})
+		answer(w, http.StatusOK, is)
 	})
 	mux.Handle("GET /metrics", metrics)
 	for _, path := range OperationPaths() {

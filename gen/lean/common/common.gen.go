@@ -2,6 +2,10 @@
 
 package common
 
+import (
+	"time"
+)
+
 // Defines values for BalancingPolicy.
 const (
 	ConsistentHash   BalancingPolicy = "consistent_hash"
@@ -73,6 +77,17 @@ type BalancerSettings struct {
 // BalancingPolicy How a pod is chosen where the CustomAutoscaler names no loadBalancingAlgorithm.
 type BalancingPolicy string
 
+// CertificateTimes From when to when a certificate is good, which whoever connects is shown anyway.
+//
+// Example: {"begins":"2026-01-02T03:00:00Z","ends":"2026-01-03T03:00:00Z","use":"port"}
+type CertificateTimes struct {
+	Begins time.Time `json:"begins"`
+	Ends   time.Time `json:"ends"`
+
+	// Use What it is for: port (this service's own, for the other services), data (clients of the data port), webhook (the API server's questions) or authority (by which the services verify one another). There may be more later.
+	Use string `json:"use"`
+}
+
 // FieldError Example: {"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}
 type FieldError struct {
 	// Allowed What is allowed.
@@ -89,7 +104,9 @@ type FieldError struct {
 //
 // Example: {"status":"ok"}
 type Health struct {
-	Status HealthStatus `json:"status"`
+	// Certificates Of the certificates that it shows, or that others are verified by, from when to when each is good; absent where it has none.
+	Certificates *[]CertificateTimes `json:"certificates,omitempty"`
+	Status       HealthStatus        `json:"status"`
 
 	// Trouble What people should look at though it keeps nothing from being served.
 	Trouble    *[]string `json:"trouble,omitempty"`

@@ -14,6 +14,7 @@ export type WakeUp = Schemas["WakeUp"];
 export type Pod = Schemas["Pod"];
 export type ProxyLog = balancer["schemas"]["ProxyLog"];
 export type BalancerState = balancer["schemas"]["State"];
+export type WaitingList = balancer["schemas"]["WaitingList"];
 
 const tokenKey = "nemesis-token";
 
@@ -84,6 +85,24 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 export async function ofBalancer<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await call(path, signal ? { signal } : {}, "balancer")).json() as Promise<T>;
+}
+
+// health is what a service says of itself to anybody; one that cannot serve says so too.
+export async function health(of: "controller" | "balancer", signal?: AbortSignal): Promise<Schemas["Health"]> {
+  const base = root[of];
+  if (base === null) throw new Refused(0, "the load balancer is not reached from here");
+  let answer: Response;
+  try {
+    answer = await fetch(new URL("readyz", base), { signal, cache: "no-store", credentials: "same-origin", redirect: "error" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refused(0, "nobody answers");
+  }
+  if (answer.ok || answer.status === 503) {
+    const said = (await answer.json().catch(() => undefined)) as Schemas["Health"] | undefined;
+    if (said && (said.status === "ok" || said.status === "unavailable")) return said;
+  }
+  throw new Refused(answer.status, `answered ${answer.status}`);
 }
 
 export async function send<T>(method: string, path: string, body?: unknown): Promise<T> {

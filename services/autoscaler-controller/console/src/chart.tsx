@@ -12,6 +12,19 @@ export interface Line {
   fill?: boolean;
 }
 
+// Bound is a level that values are held against, as a line across.
+export interface Bound {
+  value: number;
+  text: string;
+}
+
+// top is the end of the axis: what is drawn fits below it, and so do bounds.
+export function top(max: number | null, bounds: Bound[]): number {
+  return Math.max(1, 1.1 * Math.max(max ?? 0, ...bounds.map((b) => b.value)));
+}
+
+const noBounds: Bound[] = [];
+
 // unseen puts a gap where nobody looked.
 export function unseen(ring: Ring, of: number[]): (number | null)[] {
   return of.map((v, i) => (ring.observed[i] === 0 ? null : v));
@@ -50,13 +63,16 @@ function useDark(): boolean {
   return dark;
 }
 
-export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
+export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = noBounds, dotted = false }: {
   label: string; xs: number[]; lines: Line[]; marks: Decision[]; height: number; onMark?: (d: Decision) => void; sync: string;
+  bounds?: Bound[]; dotted?: boolean; // values were seen now and then, so that one may stand alone
 }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const drawn = useRef(marks);
   drawn.current = marks;
+  const held = useRef(bounds);
+  held.current = bounds;
   const dark = useDark();
   const shape = lines.map((l) => l.label).join();
   useEffect(() => {
@@ -72,16 +88,31 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
     const steps = uPlot.paths.stepped!({ align: 1 });
     const chart = new uPlot({
       width: at.clientWidth || 600, height, cursor: { sync: { key: sync }, y: false }, legend: { live: true }, padding: [8, 8, 0, 0],
-      scales: { x: { range: (u, min, max) => span(u.data[0], min, max) }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [{ ...axis, size: 32, space: 80, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
+      scales: { x: { range: (u, min, max) => span(u.data[0], min, max) }, y: { range: (_u, _min, max) => [0, top(max, held.current)] } },
+      axes: [{ ...axis, size: 32, space: 80, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 52, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
       series: [{ value: (_u: uPlot, t: number | null) => (t === null ? "–" : new Date(t * 1000).toLocaleString(undefined, { hour12: false })) }, ...lines.map((l) => ({
-        label: l.label, stroke: color(l.color), width: 2, points: { show: false }, spanGaps: false,
+        label: l.label, stroke: color(l.color), width: 2, points: { show: dotted, size: 4 }, spanGaps: false,
         fill: l.fill ? faint(l.color) : undefined, paths: l.stepped ? steps : undefined, value: (_u: uPlot, v: number | null) => (v === null ? "–" : String(v)),
       }))],
       hooks: {
         draw: [(u) => {
           const { ctx, bbox } = u;
           ctx.save();
+          ctx.font = `${11 * devicePixelRatio}px system-ui`;
+          ctx.textAlign = "right";
+          for (const b of held.current) {
+            const y = u.valToPos(b.value, "y", true);
+            ctx.strokeStyle = ctx.fillStyle = color("--warn");
+            ctx.lineWidth = devicePixelRatio;
+            ctx.setLineDash([8 * devicePixelRatio, 4 * devicePixelRatio]);
+            ctx.beginPath();
+            ctx.moveTo(bbox.left, y);
+            ctx.lineTo(bbox.left + bbox.width, y);
+            ctx.stroke();
+            const below = y - bbox.top < 14 * devicePixelRatio;
+            ctx.textBaseline = below ? "top" : "bottom";
+            ctx.fillText(b.text, bbox.left + bbox.width - 4 * devicePixelRatio, y + (below ? 3 : -2) * devicePixelRatio);
+          }
           for (const d of drawn.current) {
             const x = u.valToPos(Date.parse(d.time) / 1000, "x", true);
             if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -115,11 +146,14 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
       chart.destroy();
       plot.current = null;
     };
-  }, [shape, height, dark]);
+  }, [shape, height, dark, dotted]);
   useEffect(() => {
     plot.current?.setData([xs, ...lines.map((l) => l.of)] as uPlot.AlignedData);
   }, [xs, lines]);
   useEffect(() => plot.current?.redraw(false), [marks]);
+  const levels = bounds.map((b) => `${b.text} ${b.value}`).join();
+  useEffect(() => { plot.current?.setData([xs, ...lines.map((l) => l.of)] as uPlot.AlignedData); }, [levels]); // the axis may end elsewhere
   const newest = lines.map((l) => `${l.label}: at most ${Math.max(0, ...l.of.map((v) => v ?? 0))}`).join(", ");
-  return <figure class="chart"><figcaption>{label}</figcaption><div ref={place} role="img" aria-label={`${label}. ${newest}.`} /></figure>;
+  const lined = bounds.length > 0 ? ` Lines: ${bounds.map((b) => b.text).join(", ")}.` : "";
+  return <figure class="chart"><figcaption>{label}</figcaption><div ref={place} role="img" aria-label={`${label}. ${newest}.${lined}`} /></figure>;
 }

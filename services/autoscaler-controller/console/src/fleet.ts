@@ -57,6 +57,13 @@ export function decided(row: Row, d: Decision): Row {
   return { ...row, failed: d.result === "failed" };
 }
 
+// decidedAlso are the decisions that were listed, and those that the stream told of since; the newest first, each once.
+export function decidedAlso(listed: Decision[], fresh: Decision[]): Decision[] {
+  const known = new Set(listed.map((d) => d.id));
+  const since = fresh.filter((d) => !known.has(d.id) && known.add(d.id));
+  return [...since, ...listed].sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+}
+
 // attention is why people should look at a row, the gravest first; "" is nothing.
 export function attention(r: Row): string {
   if (r.blocked) return r.state === "Waking" || r.waiting > 0 ? "cannot start" : "needs a look";

@@ -2,7 +2,8 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
-import { call, keepToken, Refused, token, unauthenticated, why } from "./api";
+import { call, keepToken, Refused, rights, token, unauthenticated, why } from "./api";
+import { Traces, useLoad } from "./parts";
 import { to, usePlace } from "./route";
 import { store, useStore } from "./store";
 import { Application } from "./views/application";
@@ -45,6 +46,7 @@ function App() {
 function Frame({ leave }: { leave: () => void }) {
   const place = usePlace();
   const s = useStore();
+  const mine = useLoad((signal) => rights("", signal), []);
   const [ns = "", name = ""] = place.parts;
   const named = place.view === "app" || (place.view === "wakeups" && name !== "");
   const title = named ? `${name} · Nemesis` : `${views.find(([v]) => v === place.view)?.[1] ?? "Nemesis"} · Nemesis`;
@@ -58,7 +60,7 @@ function Frame({ leave }: { leave: () => void }) {
         <span class={`link l-${s.link}`} role="status" title={s.trouble}>{s.link === "live" ? "live" : s.link === "lost" ? "lost, trying again" : "connecting"}</span>
         {token() && <button type="button" class="plain" onClick={leave}>Leave</button>}
       </nav>
-      <main id="main" tabIndex={-1}><View view={place.view} ns={ns} name={name} /></main>
+      <main id="main" tabIndex={-1}><Traces.Provider value={mine.value?.traceUrl ?? ""}><View view={place.view} ns={ns} name={name} /></Traces.Provider></main>
     </>
   );
 }

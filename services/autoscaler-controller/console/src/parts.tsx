@@ -1,27 +1,37 @@
 // What several views are made of.
-import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { createContext, type ComponentChildren, type JSX } from "preact";
+import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { why } from "./api";
+import { traceLink } from "./trace";
 import { spaced } from "./words";
 
-// Command is the command line that shows the same.
-export function Command({ line }: { line: string }) {
+// Copy takes a text to the clipboard.
+function Copy({ text, label }: { text: string; label: string }) {
   const [copied, set] = useState(false);
   const copy = async () => {
     try {
-      await navigator.clipboard.writeText(line);
+      await navigator.clipboard.writeText(text);
       set(true);
       setTimeout(() => set(false), 1500);
     } catch {
       // without the right to the clipboard it can be marked and copied
     }
   };
-  return (
-    <p class="command">
-      <span class="quiet">The same in a terminal:</span> <code>{line}</code>
-      <button type="button" class="plain" onClick={copy} aria-label={`Copy the command ${line}`}>{copied ? "copied" : "copy"}</button>
-    </p>
-  );
+  return <button type="button" class="plain" onClick={copy} aria-label={label}>{copied ? "copied" : "copy"}</button>;
+}
+
+// Command is the command line that shows the same.
+export function Command({ line }: { line: string }) {
+  return <p class="command"><span class="quiet">The same in a terminal:</span> <code>{line}</code> <Copy text={line} label={`Copy the command ${line}`} /></p>;
+}
+
+// Traces is where traces are shown, as the operator's setting has it.
+export const Traces = createContext("");
+
+// Trace leads to a trace; where nobody said where they are shown, its id can be copied.
+export function Trace({ id }: { id: string }) {
+  const link = traceLink(useContext(Traces), id);
+  return <>trace {link ? <a href={link} target="_blank" rel="noreferrer"><code>{id}</code></a> : <><code>{id}</code> <Copy text={id} label={`Copy the trace id ${id}`} /></>}</>;
 }
 
 const glyphs: Record<string, string> = { Asleep: "☾", Waking: "◔", Awake: "●", FallingAsleep: "◑", Unknown: "?" };
@@ -95,8 +105,8 @@ export interface Column<T> {
 }
 
 // Table shows many rows, of which only those that are seen are in the page.
-export function Table<T>({ label, columns, rows, keyOf, height, sort, onSort, rowClass }: {
-  label: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string; height: number;
+export function Table<T>({ label, class: more, columns, rows, keyOf, height, sort, onSort, rowClass }: {
+  label: string; class?: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string; height: number;
   sort?: { by: string; down: boolean }; onSort?: (by: string) => void; rowClass?: (row: T) => string;
 }) {
   const frame = useRef<HTMLDivElement>(null);
@@ -118,7 +128,7 @@ export function Table<T>({ label, columns, rows, keyOf, height, sort, onSort, ro
   const shown = rows.slice(from, from + seen.many);
   const gap = (many: number): JSX.Element | null => (many > 0 ? <tr class="gap" aria-hidden="true"><td colSpan={columns.length} style={{ height: `${many * height}px` }} /></tr> : null);
   return (
-    <div class="table" ref={frame} onScroll={measure} tabIndex={0} role="region" aria-label={label}>
+    <div class={more ? `table ${more}` : "table"} ref={frame} onScroll={measure} tabIndex={0} role="region" aria-label={label}>
       <table aria-rowcount={rows.length + 1}>
         <thead>
           <tr aria-rowindex={1}>

@@ -79,4 +79,27 @@ describe("the store", () => {
     expect(controller.open()).toBe(1);
     store.end();
   });
+
+  it("tells views at once of what comes after a pause, and then so many times a second", async () => {
+    const { store } = await import("./store");
+    store.begin();
+    await vi.advanceTimersByTimeAsync(1000);
+    let views = 0;
+    const decided: string[] = [];
+    const ends = [store.listen(() => views++), store.watch((key, d) => d && decided.push(`${key} ${d.id}`))];
+    const say = (n: number) => controller.say(`id: e.${n}.1\nevent: decision\ndata: {"id":"d${n}","namespace":"shop","deployment":"cart"}\n\n`);
+    say(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([views, decided]).toEqual([1, ["shop/cart d1"]]);
+    for (let n = 2; n <= 9; n++) {
+      say(n);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect([views, decided.length]).toEqual([1, 9]); // the view is not drawn for each of them
+    await vi.advanceTimersByTimeAsync(100);
+    expect(views).toBe(2);
+    expect(store.decisions.map((d) => d.id)).toEqual(["d9", "d8", "d7", "d6", "d5", "d4", "d3", "d2", "d1"]);
+    ends.forEach((end) => end());
+    store.end();
+  });
 });

@@ -18,8 +18,9 @@ class Store {
   listed = false;
   version = 0;
   private listeners = new Set<() => void>();
-  private watchers = new Set<(key: string) => void>();
+  private watchers = new Set<(key: string, decision?: Decision) => void>();
   private timer = 0;
+  private told = -Infinity; // when views were
   private whole = false; // the rows are what the events tell the changes of
   private stop: AbortController | null = null;
 
@@ -44,19 +45,21 @@ class Store {
     return () => this.listeners.delete(to);
   }
 
-  // watch is told at once of each application that changes.
-  watch(to: (key: string) => void): () => void {
+  // watch is told at once of each application that changes, and of what was decided for it.
+  watch(to: (key: string, decision?: Decision) => void): () => void {
     this.watchers.add(to);
     return () => this.watchers.delete(to);
   }
 
+  // tell tells views: of what comes after a pause at once, else so many times a second.
   private tell(): void {
     if (this.timer) return;
     this.timer = window.setTimeout(() => {
       this.timer = 0;
+      this.told = performance.now();
       this.version++;
       this.listeners.forEach((l) => l());
-    }, tellEvery);
+    }, Math.max(0, this.told + tellEvery - performance.now()));
   }
 
   private async run(signal: AbortSignal): Promise<void> {
@@ -105,15 +108,16 @@ class Store {
     const now = Date.now();
     const said = JSON.parse(data) as ApplicationChange | Decision;
     const key = keyOf(said);
+    let decision: Decision | undefined;
     if (name === "application") this.rows.set(key, changed(this.rows.get(key), said as ApplicationChange, now));
     else if (name === "removed") this.rows.delete(key);
     else if (name === "decision") {
-      const d = said as Decision;
+      const d = (decision = said as Decision);
       this.decisions = [d, ...this.decisions].slice(0, keptDecisions);
       const row = this.rows.get(key);
       if (row) this.rows.set(key, decided(row, d));
     }
-    this.watchers.forEach((w) => w(key));
+    this.watchers.forEach((w) => w(key, decision));
     this.tell();
   }
 

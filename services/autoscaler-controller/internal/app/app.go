@@ -134,7 +134,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		NodeOf: watcher.NodeOf, Claims: watcher,
 		Authorities: trust.authorities, Certificates: trust,
 		Guard: judge, Audit: named, Changes: named.book, Objects: objects, Settings: balancers, Connections: connections,
-		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
+		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending, TraceURL: s.TraceURL,
 	}, p, elected, instruments)
 	if err != nil {
 		return nil, fmt.Errorf("API: %w", err)
@@ -148,6 +148,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(a.hooks.trouble)
+	ready.AddCertificates(a.hooks.times)
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
 	trust.observe(t.Registry, ready)

@@ -115,6 +115,11 @@ func (t *trust) observe(registry prometheus.Registerer, ready *httpserver.Readin
 	ready.AddTrouble(t.store.Trouble)
 	ready.AddTrouble(t.publisher.Trouble)
 	ready.AddTrouble(t.certificate.Trouble)
+	ready.AddCertificates(t.certificate.Times)
+	ready.AddCertificates(func() []httpserver.CertificateTimes {
+		bundle, _ := t.bundle()
+		return encryption.TimesOf("authority", encryption.Bundled(bundle)...)
+	})
 }
 
 // IssueTo issues a certificate to a service.

@@ -80,6 +80,9 @@ type Settings struct {
 	// NotificationNetworks are the networks that notices may be sent to, with commas between; public stands for all
 	// addresses of the internet. Default "": nobody is told anything.
 	NotificationNetworks string
+	// TraceURL is where a trace can be looked at, {traceId} standing for its id; the console links to it. Default "": it shows
+	// the id.
+	TraceURL string
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -115,6 +118,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
 	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
 	set.Text(&s.NotificationNetworks, "notification-networks", "", "networks that notices may be sent to, public and CIDRs with commas between; empty: none are sent", receivers.NetworksAllowed, isNetworks)
+	set.Text(&s.TraceURL, "trace-url", "", "where a trace can be looked at, for the console's links; empty: it shows the trace's id", traceURLAllowed, isTraceURL)
 	err = errors.Join(set.Load(args, environ), s.Encryption.Validate())
 	return s, set.Values(), err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nemesis-scaling/nemesis/pkg/build"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/admission"
@@ -86,6 +87,18 @@ func (h *hooks) trouble() []string {
 		return nil
 	}
 	return []string{"webhook: " + h.keeper.Trouble()}
+}
+
+// times are those of the certificate that the API server is shown.
+func (h *hooks) times() []httpserver.CertificateTimes {
+	if h == nil {
+		return nil
+	}
+	c, err := h.keeper.Certificate(nil)
+	if err != nil {
+		return nil // there is none yet, which is trouble of its own
+	}
+	return encryption.TimesOf("webhook", c.Leaf)
 }
 
 // hookMeter measures the admission port.

@@ -27,9 +27,10 @@ const (
 	// thousand busy applications costs no more than one of five hundred.
 	eventsAtOnce   = 500
 	ordinaryEvery  = time.Second
-	eventsApart    = 20 * time.Millisecond // what happens within it goes together
-	maxStreams     = 256                   // of one replica
-	maxStreamsOfMe = 8                     // of one caller
+	eventsApart    = 20 * time.Millisecond  // what happens within it goes together
+	looksApart     = 100 * time.Millisecond // at least, while things happen all the time: a pod that starts is seen ten times in a second
+	maxStreams     = 256                    // of one replica
+	maxStreamsOfMe = 8                      // of one caller
 )
 
 // streamsFull is what is said where there are no more.
@@ -91,6 +92,12 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autosc
 	return nil
 }
 
+// nextBeat is how long it is until traffic is sent, to all who follow in the same moment: to wake up for each of them alone costs more than
+// what is sent.
+func nextBeat(now time.Time) time.Duration {
+	return ordinaryEvery - time.Duration(now.UnixNano())%ordinaryEvery
+}
+
 // follower is one stream.
 type follower struct {
 	api    *api
@@ -102,8 +109,9 @@ type follower struct {
 
 // follow sends what changes until one of the ends comes.
 func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
-	traffic := time.NewTicker(ordinaryEvery)
+	traffic := time.NewTimer(nextBeat(time.Now()))
 	defer traffic.Stop()
+	var last time.Time // that was looked for what is urgent
 	quiet := time.NewTicker(heartbeatTime)
 	defer quiet.Stop()
 	for ordinary := true; ; {
@@ -122,9 +130,11 @@ func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
 		ordinary = false
 		select {
 		case <-changed:
-			time.Sleep(eventsApart)
+			time.Sleep(max(eventsApart, looksApart-time.Since(last)))
+			last = time.Now()
 		case <-traffic.C:
 			ordinary = true
+			traffic.Reset(nextBeat(time.Now()))
 		case <-quiet.C:
 			if f.events.comment(f.at) != nil {
 				return

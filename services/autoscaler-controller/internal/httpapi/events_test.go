@@ -146,6 +146,68 @@ func TestEvents_TrafficComesOnceASecondAndOnlyWhereSomethingIsDifferent(t *testi
 	})
 }
 
+func TestEvents_WhatHappensAllTheTimeIsLookedAtTenTimesASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts()
+		s := followEvents(t, p.handler(t), "")
+		time.Sleep(5 * time.Second)
+		p.board.Decided(fleet.Record{Key: key, ID: "first"})
+		time.Sleep(eventsApart)
+		if got := happened(s.all()); !slices.Equal(got, []string{"decision fib  first"}) {
+			t.Fatalf("after a pause at once: %v", got)
+		}
+		want, sends := 0, map[string]bool{}
+		for i := range 200 { // for two seconds
+			p.board.Decided(fleet.Record{Key: key, ID: fmt.Sprint(i)})
+			want++
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(looksApart)
+		all := s.all()
+		for _, e := range all {
+			if e.id != "" {
+				sends[e.id] = true // the last one of each
+			}
+		}
+		if len(all) != want || len(sends) < 15 || len(sends) > 22 {
+			t.Errorf("%d of %d decisions, sent %d times", len(all), want, len(sends))
+		}
+	})
+}
+
+func TestEvents_TrafficComesToAllInTheSameMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts()
+		h := p.handler(t)
+		var all []*eventStream
+		for range 3 {
+			all = append(all, followEvents(t, h, ""))
+			time.Sleep(270 * time.Millisecond)
+		}
+		for _, s := range all {
+			s.all() // what there was as it began
+		}
+		p.fleet.Report(fleet.Report{Balancer: "lb", StartedAt: long, Sequence: 1, Applications: []fleet.Traffic{{Key: key, InFlight: 3, Requests: 7}}}, time.Now())
+		p.board.Changed(key, false)
+		for waited := time.Duration(0); ; waited += 10 * time.Millisecond {
+			if waited > ordinaryEvery {
+				t.Fatal("nothing comes")
+			}
+			got := make([]int, len(all))
+			for i, s := range all {
+				got[i] = len(s.all())
+			}
+			if slices.Equal(got, []int{1, 1, 1}) {
+				return
+			}
+			if !slices.Equal(got, []int{0, 0, 0}) {
+				t.Fatalf("it comes to some before others: %v", got)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
 func TestEvents_WhoComesBackGetsWhatCameMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts()

@@ -24,6 +24,9 @@ func (s *server) GetRights(w http.ResponseWriter, r *http.Request, params autosc
 	}
 	namespace := value(params.Namespace, "")
 	out := autoscaler.Rights{User: s.api.granted(r.Context()).Caller.Name, Allowed: []string{}}
+	if s.api.TraceURL != "" {
+		out.TraceUrl = &s.api.TraceURL
+	}
 	for _, right := range offered {
 		may := s.api.Guard == nil || !given // nobody has to say who it is
 		if !may {

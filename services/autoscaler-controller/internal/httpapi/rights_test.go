@@ -34,3 +34,16 @@ func TestRights_AreThoseOfTheCaller(t *testing.T) {
 		t.Errorf("where nobody has to say who it is: %d %s", w.Code, w.Body)
 	}
 }
+
+func TestRights_SayWhereTracesAreShown(t *testing.T) {
+	for _, url := range []string{"", "https://jaeger.example.com/trace/{traceId}"} {
+		p := guarding(mayAll("list/ default"))
+		p.traceURL = url
+		w := do(p.handler(t), "GET", "/v1/rights?namespace=default", "", "Authorization", "Bearer jane")
+		var got autoscaler.Rights
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || value(got.TraceUrl, "") != url || (got.TraceUrl == nil) != (url == "") {
+			t.Errorf("%q: %v %s", url, err, w.Body)
+		}
+		fits(t, w, "Rights")
+	}
+}

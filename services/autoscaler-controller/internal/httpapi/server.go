@@ -133,6 +133,8 @@ type Options struct {
 	NodeOf func(namespace, pod string) string
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
+	// TraceURL is where a trace is shown, for who shows a link to it; "": nobody said.
+	TraceURL string
 	// Connections are the server's; nil: they are not bounded.
 	Connections *httpserver.Connections
 }

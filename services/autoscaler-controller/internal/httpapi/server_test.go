@@ -75,6 +75,7 @@ type parts struct {
 
 	authorities httpclient.Authorities // nil: in clear text
 	connections *httpserver.Connections
+	traceURL    string
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -185,7 +186,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	}
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, News: p.board, History: p.history, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Claims: p.claims, Certificates: p, Authorities: p.authorities, Connections: p.connections,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Claims: p.claims, Certificates: p, Authorities: p.authorities, Connections: p.connections, TraceURL: p.traceURL,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -167,6 +167,8 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	})
 	ready.AddTrouble(a.identity.trouble)
 	ready.AddTrouble(func() []string { return a.secured.trouble(a) })
+	ready.AddCertificates(a.secured.certificate.Times)
+	ready.AddCertificates(a.data.times)
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/certificates"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http1"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http2"
@@ -90,6 +92,14 @@ func (d *dataPort) TLSAddr() net.Addr {
 		return nil
 	}
 	return d.listeners[1].Addr()
+}
+
+// times are those of the certificates that clients are shown.
+func (d *dataPort) times() []httpserver.CertificateTimes {
+	if d.certificates == nil {
+		return nil
+	}
+	return encryption.TimesOf("data", d.certificates.InUse()...)
 }
 
 // Draining tells whether the port is about to end.

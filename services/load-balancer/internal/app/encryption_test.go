@@ -55,7 +55,7 @@ func TestEncryption_TheControllerIsVerifiedAndIssuesTheCertificateOfTheAdminPort
 		_ = answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
 	})
-	if _, body := get(t, web, admin+"/readyz"); strings.Contains(body, "clear") || strings.Contains(body, "certificate") {
+	if _, body := get(t, web, admin+"/readyz"); strings.Contains(body, "clear") || strings.Contains(body, "no certificate") || strings.Count(body, `"use":"port"`) != 1 {
 		t.Error(body)
 	}
 	if _, body := get(t, client(t), b.url+"/fib/1"); body != "hello" {

@@ -100,6 +100,9 @@ func TestEntry_TLSWithHTTP2AndWithout(t *testing.T) {
 	if strings.Count(metrics, "nemesis_lb_certificate_expiry_timestamp_seconds{") != 2 {
 		t.Error("the metrics lack when certificates end")
 	}
+	if _, ready := get(t, client(t), b.admin+"/readyz"); strings.Count(ready, `"use":"data"`) != 2 {
+		t.Errorf("readyz has not those two: %s", ready)
+	}
 }
 
 func TestEntry_ABrokenCertificateEndsTheStart(t *testing.T) {

@@ -1,9 +1,11 @@
 // Application: one time line with what came, what was asked for and what was decided; and what one can do.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { get, may, path, rights, send, type Application as App, type Decision, type History } from "../api";
-import { Chart, times, unseen, type Line } from "../chart";
+import { get, may, path, rights, send, type Application as App, type Decision, type History, type Schemas } from "../api";
+import { Chart, times, unseen, type Bound, type Line } from "../chart";
+import { decidedAlso } from "../fleet";
 import { Act, Command, Empty, Fact, State, Trouble, useLoad } from "../parts";
 import { to, useQuery } from "../route";
+import { limitsOf, looked, metricsOf, nameOf, onSlots, said, seenNow, type Limit, type Seen } from "../rules";
 import { store, useNow } from "../store";
 import { ago, count, duration, plural, podTime, share, spaced } from "../words";
 import { DecisionLine } from "./decision";
@@ -24,6 +26,11 @@ export function useApplication(ns: string, name: string) {
   return loaded;
 }
 
+// useAutoscaler is the CustomAutoscaler that an application is of.
+export function useAutoscaler(ns: string, name: string | undefined) {
+  return useLoad<Schemas["CustomAutoscaler"] | undefined>(async (s) => (name ? get<Schemas["CustomAutoscaler"]>(path.autoscaler(ns, name), s) : undefined), [ns, name], 30_000);
+}
+
 export function Application({ ns, name }: { ns: string; name: string }) {
   const now = useNow();
   const [span, setSpan] = useQuery("span", "seconds");
@@ -33,7 +40,15 @@ export function Application({ ns, name }: { ns: string; name: string }) {
   const mine = useLoad((s) => rights(ns, s), [ns]);
   const [picked, pick] = useState("");
   const [only, setOnly] = useState("");
-  useEffect(() => store.watch((key) => key === `${ns}/${name}` && decisions.again()), [ns, name]);
+  const [fresh, setFresh] = useState<Decision[]>([]); // told by the stream: what is listed comes after
+  useEffect(() => store.watch((key, d) => {
+    if (key !== `${ns}/${name}` || !d) return;
+    setFresh((before) => [d, ...before].slice(0, 100));
+  }), [ns, name]);
+  const scaler = useAutoscaler(ns, app?.autoscaler);
+  const limits = useMemo(() => (scaler.value ? limitsOf(scaler.value.spec) : []), [scaler.value]);
+  const [seen, see] = useState<Seen[]>([]);
+  useEffect(() => { if (app) see((before) => seenNow(before, app.metrics, Date.now() / 1000)); }, [app]);
 
   const ring = history.value?.rings[0];
   const xs = useMemo(() => (ring ? times(ring) : []), [ring]);
@@ -45,8 +60,9 @@ export function Application({ ns, name }: { ns: string; name: string }) {
     { label: "asked for", of: unseen(ring, ring.replicas), color: "--c-asked", stepped: true },
     { label: "ready", of: unseen(ring, ring.readyReplicas), color: "--c-ready", stepped: true, fill: true },
   ] : []), [ring]);
-  const all = decisions.value?.items ?? [];
-  const shown = all.filter((d) => only === "" || d.result === only);
+  const bounds: Bound[] = useMemo(() => (app ? [{ value: app.maxReplicas, text: `maxReplicas ${app.maxReplicas}` }, ...(app.minReplicas > 0 ? [{ value: app.minReplicas, text: `minReplicas ${app.minReplicas}` }] : [])] : []), [app?.maxReplicas, app?.minReplicas]);
+  const all = useMemo(() => decidedAlso(decisions.value?.items ?? [], fresh), [decisions.value, fresh]);
+  const shown = useMemo(() => all.filter((d) => only === "" || d.result === only), [all, only]);
 
   if (!app) return trouble ? <Empty title={`${ns}/${name} is not shown`}><p>{trouble}</p><p><a href={to("fleet")}>All applications</a></p></Empty> : <p class="quiet" role="status">…</p>;
   const s = app.savings;
@@ -76,10 +92,17 @@ export function Application({ ns, name }: { ns: string; name: string }) {
         {ring && ring.arrivals.length > 1 ? (
           <>
             <Chart label={`Requests, by ${duration(ring.slotSeconds)}`} xs={xs} lines={load} marks={shown} height={170} sync="line" onMark={(d) => pick(d.id)} />
-            <Chart label="Pods" xs={xs} lines={pods} marks={shown} height={150} sync="line" onMark={(d) => pick(d.id)} />
+            <Chart label="Pods" xs={xs} lines={pods} marks={shown} height={150} sync="line" onMark={(d) => pick(d.id)} bounds={bounds} />
+            <Metrics ring={ring} xs={xs} limits={limits} all={all} seen={seen} shown={shown} onMark={pick} />
             <details><summary>The numbers</summary><Numbers ring={ring} /></details>
           </>
         ) : <Empty title="Nothing is recorded yet"><p>The leader looks every five seconds; the first slots are there in a moment.</p></Empty>}
+      </section>
+      <section aria-labelledby="thresholds">
+        <h2 id="thresholds">Thresholds</h2>
+        {limits.length > 0 ? <ul class="plain">{said(limits, app.metrics).map((words) => <li key={words}>{words}</li>)}</ul>
+          : <p class="quiet">{scaler.trouble || (scaler.value ? `${app.autoscaler} sets none: how many pods there are goes by requests, idleTime and its bounds. cpuThreshold, memoryThreshold, responseTimeThreshold and scalingRules of the CustomAutoscaler do.` : "…")}</p>}
+        <Command line={`kubectl -n ${ns} get customautoscaler ${app.autoscaler} -o yaml`} />
       </section>
       <section aria-labelledby="decisions">
         <div class="bar"><h2 id="decisions">Decisions</h2>
@@ -100,6 +123,18 @@ export function Application({ ns, name }: { ns: string; name: string }) {
       </section>
     </>
   );
+}
+
+// Metrics are what thresholds are of, each on the time line with them: as far as this page has seen it, or a decision has looked at it.
+function Metrics({ ring, xs, limits, all, seen, shown, onMark }: { ring: History["rings"][number]; xs: number[]; limits: Limit[]; all: Decision[]; seen: Seen[]; shown: Decision[]; onMark: (id: string) => void }) {
+  const drawn = useMemo(() => {
+    const known = [...looked(all), ...seen];
+    return metricsOf(limits).map((metric) => ({
+      metric, lines: [{ label: "mean", of: onSlots(xs, ring.slotSeconds, metric, known), color: "--c-asked" }] as Line[],
+      bounds: limits.filter((l) => l.metric === metric).map((l) => ({ value: l.value, text: l.text })),
+    }));
+  }, [limits, xs, seen, all]);
+  return <>{drawn.map((d) => <Chart key={d.metric} label={`${nameOf(d.metric)}, as decisions and this page have seen it`} xs={xs} lines={d.lines} marks={shown} height={120} sync="line" onMark={(m) => onMark(m.id)} bounds={d.bounds} dotted />)}</>;
 }
 
 function Numbers({ ring }: { ring: History["rings"][number] }) {

@@ -1,6 +1,7 @@
 // A decision in words: what asked for it, what was wished, what kept it, and the inputs with their ages.
 import { useEffect, useRef } from "preact/hooks";
 import type { Decision } from "../api";
+import { Trace } from "../parts";
 import { clock, duration } from "../words";
 
 export function DecisionLine({ of, open, withName }: { of: Decision; open?: boolean; withName?: boolean }) {
@@ -18,7 +19,7 @@ export function DecisionLine({ of, open, withName }: { of: Decision; open?: bool
         {withName && <span class="quiet">{of.namespace}/{of.deployment} </span>}<span>{of.summary}</span>
       </summary>
       {of.error && <p class="trouble">{of.error}</p>}
-      <p class="quiet">{of.from} → {of.to}, asked for by {of.trigger}, {of.applied ? "applied" : "not applied"} · {of.id}{of.traceId && <> · trace <code>{of.traceId}</code></>}</p>
+      <p class="quiet">{of.from} → {of.to}, asked for by {of.trigger}, {of.applied ? "applied" : "not applied"} · {of.id}{of.traceId && <> · <Trace id={of.traceId} /></>}</p>
       <div class="reasons">
         <div>
           <h3>Why</h3>

@@ -1,14 +1,15 @@
 // Settings and health: what load balancers follow, who reports, what needs a look.
 import { useState } from "preact/hooks";
-import { call, get, may, rights, send, why, type Schemas } from "../api";
+import { get, health, may, rights, send, type Schemas } from "../api";
+import type { Health } from "../certificates";
 import { attention, grave } from "../fleet";
 import { Act, Command, Fact, useLoad } from "../parts";
 import { to } from "../route";
 import { useStore } from "../store";
 import { duration } from "../words";
+import { Certificates } from "./certificates";
 
 interface Balancing { policy?: string; max_connections?: number; timeout_seconds?: number }
-interface Health { status: string; waitingFor?: string[]; trouble?: string[]; version?: string }
 
 const policies = ["round_robin", "least_connections", "random", "least_request", "peak_ewma", "prequal", "consistent_hash", "model_aware"];
 
@@ -16,11 +17,7 @@ export function Settings() {
   const store = useStore();
   const mine = useLoad((s) => rights("", s), []);
   const settings = useLoad<Balancing>((s) => get("v1/loadbalancer/settings", s), []);
-  const health = useLoad<Health>(async (s) => {
-    const answer = await call("readyz", { signal: s }).catch((error) => error as Error);
-    if (answer instanceof Error) return { status: why(answer) };
-    return answer.json() as Promise<Health>;
-  }, [], 5000);
+  const well = useLoad<Health>((s) => health("controller", s), [], 5000);
   const balancers = useLoad<{ items: Schemas["Application"][] }>((s) => get("v1/applications?limit=1", s), [], 5000);
   const heard = balancers.value?.items[0]?.traffic.balancers ?? [];
   const look = [...store.rows.values()].filter((r) => grave.includes(attention(r))).slice(0, 100);
@@ -30,14 +27,15 @@ export function Settings() {
       <section aria-labelledby="health">
         <h2 id="health">Health</h2>
         <dl class="facts">
-          <Fact name="This replica">{health.value?.status ?? "…"}</Fact>
+          <Fact name="This replica">{well.trouble || (well.value?.status ?? "…")}</Fact>
           <Fact name="Events">{store.link === "live" ? "live" : store.link === "lost" ? `lost: ${store.trouble}` : "…"}</Fact>
           <Fact name="You are">{mine.value?.user || (mine.trouble ? "?" : "nobody in particular")}</Fact>
         </dl>
-        {(health.value?.waitingFor ?? []).concat(health.value?.trouble ?? []).map((t) => <p class="trouble" key={t}>{t}</p>)}
+        {(well.value?.waitingFor ?? []).concat(well.value?.trouble ?? []).map((t) => <p class="trouble" key={t}>{t}</p>)}
         <h3>Load balancers</h3>
         {heard.length === 0 ? <p class="quiet">None has reported. Without one requests reach no application by Nemesis: <code>kubectl -n nemesis-system get pods</code></p>
           : <ul class="plain">{heard.map((b) => <li key={b.name}><code>{b.name}</code> reported {duration(b.ageSeconds)} ago{b.ageSeconds > 10 && <strong> – stale: nothing sleeps until it is heard or gone</strong>}</li>)}</ul>}
+        <Certificates controller={well.value} />
         <h3>Applications that need a look</h3>
         {look.length === 0 ? <p class="quiet">None.</p> : <ul class="plain">{look.map((r) => <li key={r.key}><a href={to("app", r.namespace, r.deployment)}>{r.key}</a>: {attention(r)}</li>)}</ul>}
         <Command line="nemesis check" />

@@ -1,10 +1,11 @@
 // Wake-up: where the seconds of the last one went, beside how long starts took before.
-import { get, path, type Schemas, type WakeUp as One } from "../api";
-import { Command, Empty, Trouble, useLoad } from "../parts";
+import type { WakeUp as One } from "../api";
+import { Command, Empty, Trace, Trouble } from "../parts";
 import { to } from "../route";
+import { calledAt, compared, learnedOf, startOf } from "../starts";
 import { useStore } from "../store";
 import { clock, duration, spaced } from "../words";
-import { useApplication } from "./application";
+import { useApplication, useAutoscaler } from "./application";
 
 const meaning: Record<string, string> = {
   Arrival: "the first request arrived", StartCall: "the load balancer asked for a pod", Scaled: "the Deployment was scaled", PodCreated: "Kubernetes made the pod",
@@ -24,14 +25,12 @@ export function bars(of: One): Bar[] {
   return out;
 }
 
-type Autoscaler = Schemas["CustomAutoscaler"];
-
 export function WakeUp({ ns, name }: { ns: string; name: string }) {
   const { value: app, trouble } = useApplication(ns, name);
-  const scaler = useLoad<Autoscaler | undefined>(async (s) => (app ? get<Autoscaler>(path.autoscaler(ns, app.autoscaler), s) : undefined), [app?.autoscaler]);
+  const scaler = useAutoscaler(ns, app?.autoscaler);
   if (!app) return trouble ? <Trouble text={trouble} /> : <p class="quiet" role="status">…</p>;
   const target = scaler.value?.status?.targets?.find((t) => t.name === name);
-  const starts = (target?.learned?.startSeconds ?? []) as number[];
+  const starts = target?.learned?.startSeconds ?? [];
   const one = app.lastWakeUp;
   return (
     <>
@@ -39,7 +38,7 @@ export function WakeUp({ ns, name }: { ns: string; name: string }) {
       {!one ? (
         <Empty title="It has not woken up since this controller leads"><p>When it sleeps, the next request wakes it: send one, and watch its phases here as they come.</p>{app.state !== "Asleep" && <p>It is {spaced(app.state).toLowerCase()} now; it sleeps after {duration(app.idleTime)} without traffic.</p>}</Empty>
       ) : <Phases of={one} starts={starts} />}
-      <Starts of={starts} />
+      <Starts of={starts} trouble={scaler.trouble} />
       <Command line={`nemesis wakeups ${name} -n ${ns}`} />
     </>
   );
@@ -47,13 +46,16 @@ export function WakeUp({ ns, name }: { ns: string; name: string }) {
 
 function Phases({ of, starts }: { of: One; starts: number[] }) {
   const list = bars(of);
-  const end = Math.max(1, ...list.map((b) => b.to), ...starts.map((s) => s * 1000));
+  const called = calledAt(of);
+  const learned = learnedOf(starts);
+  const end = Math.max(1, ...list.map((b) => b.to), ...starts.map((s) => called + s * 1000));
+  const at = (ms: number) => `${(100 * ms) / end}%`;
   const total = of.phases.find((p) => p.phase === "FirstByte")?.sinceArrivalMs ?? list.at(-1)?.to ?? 0;
   const longest = list.reduce<Bar | undefined>((a, b) => (!a || b.to - b.from > a.to - a.from ? b : a), undefined);
   return (
     <section aria-label="Phases">
       <p class="lead">{of.outcome === "Pending" ? `${duration(total / 1000)} so far` : `${of.outcome} after ${duration(total / 1000)}`}{longest && longest.to > longest.from && <>; the longest part was {duration((longest.to - longest.from) / 1000)} until {longest.what}</>}.</p>
-      <p class="quiet">{clock(of.arrivedAt)}{of.waited ? `, ${of.waited} waited` : ""}{of.pod && <>, pod <code>{of.pod}</code></>}, trace <code>{of.id}</code></p>
+      <p class="quiet">{clock(of.arrivedAt)}{of.waited ? `, ${of.waited} waited` : ""}{of.pod && <>, pod <code>{of.pod}</code></>}, <Trace id={of.id} /></p>
       <table class="phases">
         <thead><tr><th scope="col">Until</th><th scope="col">took</th><th scope="col">since arrival</th><th scope="col"><span class="hidden">bar</span></th></tr></thead>
         <tbody>{list.map((b) => (
@@ -61,22 +63,32 @@ function Phases({ of, starts }: { of: One; starts: number[] }) {
             <th scope="row" title={`seen by the ${b.seenBy}`}>{b.what}</th><td class="n">{duration(Math.max(0, b.to - b.from) / 1000)}</td><td class="n quiet">{duration(b.to / 1000)}</td>
             <td class="lane" aria-hidden="true"><span class={`by-${b.seenBy}`} style={{ left: `${(100 * Math.min(b.from, b.to)) / end}%`, width: `${Math.max(0.4, (100 * Math.max(0, b.to - b.from)) / end)}%` }} /></td>
           </tr>
-        ))}</tbody>
+        ))}
+        {learned && (
+          <tr class="learned">
+            <th scope="row">ready, by the median of the last {learned.n === 1 ? "start" : `${learned.n} starts`}</th><td class="n">{duration(learned.median)}</td><td class="n quiet">{duration(called / 1000 + learned.median)}</td>
+            <td class="lane" aria-hidden="true">
+              <span class="spread" style={{ left: at(called + learned.least * 1000), width: at((learned.most - learned.least) * 1000) }} />
+              {starts.map((s, i) => <span key={i} class="tick" style={{ left: at(called + s * 1000) }} />)}
+              <span class="tick median" style={{ left: at(called + learned.median * 1000) }} />
+              {startOf(of) !== undefined && <span class="tick this" style={{ left: at(called + startOf(of)! * 1000) }} />}
+            </td>
+          </tr>
+        )}</tbody>
       </table>
+      {learned && <p>{compared(of, starts)} <span class="quiet keyed">In the last bar: each start before, the median thick, and this one from top to bottom; all from the start call on.</span></p>}
     </section>
   );
 }
 
-function Starts({ of }: { of: number[] }) {
-  if (of.length === 0) return <p class="quiet">How long starts take is not learned yet: that comes with the first one.</p>;
-  const ordered = [...of].sort((a, b) => a - b);
-  const median = ordered[Math.floor((ordered.length - 1) / 2)]!;
-  const most = ordered.at(-1)!;
+function Starts({ of, trouble }: { of: number[]; trouble: string }) {
+  const learned = learnedOf(of);
+  if (!learned) return <p class="quiet">{trouble ? `What is learned of its starts is not shown: ${trouble}` : "How long starts take is not learned yet: that comes with the first one."}</p>;
   return (
     <section aria-label="Learned starts">
       <h2>Starts before</h2>
-      <p>From the start call to ready, the last {of.length}: {duration(ordered[0]!)} to {duration(most)}, median {duration(median)}.</p>
-      <div class="strip" role="img" aria-label={`The last starts: ${of.map(duration).join(", ")}`}>{of.map((s, i) => <span key={i} style={{ height: `${Math.max(6, (100 * s) / most)}%` }} title={duration(s)} />)}</div>
+      <p>From the start call to ready, {learned.n === 1 ? duration(learned.median) : `the last ${learned.n}: ${duration(learned.least)} to ${duration(learned.most)}, median ${duration(learned.median)}`}.</p>
+      <div class="strip" role="img" aria-label={`The last starts: ${of.map(duration).join(", ")}`}>{of.map((s, i) => <span key={i} style={{ height: `${Math.max(6, (100 * s) / learned.most)}%` }} title={duration(s)} />)}</div>
     </section>
   );
 }

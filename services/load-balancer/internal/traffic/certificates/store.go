@@ -3,6 +3,7 @@ package certificates
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -156,6 +157,16 @@ func (s *Store) publish() {
 		all = append(all, e.cert)
 	}
 	s.current.Store(&all)
+}
+
+// InUse are the certificates that clients are shown.
+func (s *Store) InUse() []*x509.Certificate {
+	current := *s.current.Load()
+	all := make([]*x509.Certificate, 0, len(current))
+	for _, cert := range current {
+		all = append(all, cert.Leaf)
+	}
+	return all
 }
 
 func ended(cert *tls.Certificate, now time.Time) bool { return now.After(cert.Leaf.NotAfter) }

@@ -130,6 +130,9 @@ func TestRamp_OneThatJoinsOthersGetsFewAtFirst(t *testing.T) {
 			if p.Name != "a" && p.InFlight != 2 {
 				t.Errorf("%s has come to a busy one, and got %d at once", p.Name, p.InFlight)
 			}
+			if want := map[bool]string{true: "Kubernetes calls it ready", false: "ramping up: at most 2 at a time, more with its answers"}[p.Name == "a"]; p.Why != want || !p.Usable {
+				t.Errorf("%s: usable %v, %q, want %q", p.Name, p.Usable, p.Why, want)
+			}
 		}
 	})
 }

@@ -155,6 +155,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	ready.AddTrouble(c.callers.trouble)
 	ready.AddTrouble(token.Trouble)
 	ready.AddTrouble(c.secured.trouble)
+	ready.AddCertificates(c.secured.certificate.Times)
 	operations := httpserver.Operations(c.telemetry.Page(), ready)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
