@@ -25,7 +25,7 @@ func newLoopGauges(shard string, stats func() control.Stats) *loopGauges {
 		backingOff:   desc("nemesis_scale_backoffs", "Applications whose last scaling or marking of pods failed, and is tried less and less."),
 		waiting:      desc("nemesis_status_waiting", "Statuses of CustomAutoscalers that are to be compared or written."),
 		age:          desc("nemesis_status_oldest_seconds", "Age of the oldest news that no status says yet."),
-		slow:         desc("nemesis_starts_overdue", "Applications whose start from zero takes longer than wakeUpTimeoutSeconds and three times what it took lately, where this replica leads."),
+		slow:         desc("nemesis_starts_overdue", "Applications whose start from zero takes longer than wakeUpTimeout and three times what it took lately, where this replica leads."),
 		contested:    desc("nemesis_contested", "Applications that are left alone because somebody sets their count back again and again, where this replica leads."),
 		terms:        desc("nemesis_leader_terms_total", "Terms of leadership that this process has begun."),
 	}
