@@ -153,8 +153,10 @@ func (l *Loop) Observe(o fleet.Observation) {
 	if o.Slept == 0 {
 		o.Slept = l.leftWith(o.Key)
 	}
+	before := l.Fleet.StateOf(o.Key)
 	if l.Fleet.Observe(o, time.Now()) {
-		l.Changes.Changed(o.Key, true)
+		// A wake-up or a rollout is a dozen observations: what makes no other state need not be on every open page at once.
+		l.Changes.Changed(o.Key, l.Fleet.StateOf(o.Key) != before)
 		l.heard(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
 	}

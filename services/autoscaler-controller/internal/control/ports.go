@@ -37,7 +37,7 @@ type Recorder interface {
 
 // Changes takes note of what is not as it was, for those who follow it. Its methods do not wait.
 type Changes interface {
-	// Changed: an application is. It is urgent when people wait for it, and not when it is traffic alone.
+	// Changed: an application is. It is urgent when people wait for it: another state, a wake-up; not traffic, or a pod more.
 	Changed(k fleet.Key, urgent bool)
 	// Removed: there is no such application any more.
 	Removed(k fleet.Key)
