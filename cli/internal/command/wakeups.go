@@ -89,12 +89,21 @@ func wokenInWords(u autoscaler.WakeUp) string {
 		autoscaler.WakeUpOutcomeAnswered: "answered", autoscaler.WakeUpOutcomeFailed: "failed", autoscaler.WakeUpOutcomePending: "under way",
 	}[u.Outcome]
 	if len(u.Phases) > 0 {
-		text += " after " + show.Milliseconds(u.Phases[len(u.Phases)-1].SinceArrivalMs)
+		text += " after " + show.Milliseconds(lasted(u))
 	}
 	if u.Waited != nil {
 		text += ", " + show.Count(int(*u.Waited), "request", "requests") + " waited"
 	}
 	return text
+}
+
+// lasted is until the first byte of the answer, where there is one: the kubelet often calls the pod ready later.
+func lasted(u autoscaler.WakeUp) float64 {
+	at := len(u.Phases) - 1
+	if i := slices.IndexFunc(u.Phases, func(p autoscaler.WakeUpPhase) bool { return p.Phase == autoscaler.WakeUpPhasePhaseFirstByte }); i >= 0 {
+		at = i
+	}
+	return u.Phases[at].SinceArrivalMs
 }
 
 // phases are bars: each from the moment before to its own.

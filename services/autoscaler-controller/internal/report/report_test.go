@@ -215,7 +215,7 @@ func TestAsked_Wants(t *testing.T) {
 func TestWords(t *testing.T) {
 	for want, got := range map[string]string{
 		"0": number(0), "999": number(999), "1,000": number(1000), "-1,234,567": number(-1234567), "-999": number(-999),
-		"0 h": hours(0), "< 0.1 h": hours(60), "0.1 h": hours(360), "99.9 h": hours(99.9 * 3600), "1,234 h": hours(1234.4 * 3600),
+		"0 h": hours(0), "under 0.1 h": hours(60), "0.1 h": hours(360), "99.9 h": hours(99.9 * 3600), "1,234 h": hours(1234.4 * 3600),
 		"–": share(1, 0), "0 %": share(0, 5), "0.05 %": share(1, 2000), "< 0.01 %": share(1, 1e6), "> 99.99 %": share(1e6-1, 1e6), "50 %": share(1, 2), "99.99 %": share(9999, 10000), "100 %": share(5, 5),
 		"0 ms": took(0), "999 ms": took(999 * time.Millisecond), "1.5 s": took(1500 * time.Millisecond), "2 s": took(2 * time.Second), "61 s": took(61 * time.Second), "10 min": took(10 * time.Minute), "3.5 h": took(210 * time.Minute), "36 h": took(36 * time.Hour),
 		"a week": length(168 * time.Hour), "a day": length(24 * time.Hour), "3 days": length(72 * time.Hour), "1 hour": length(time.Hour), "25 hours": length(25 * time.Hour),

@@ -265,7 +265,7 @@ func hours(seconds float64) string {
 	case h == 0:
 		return "0 h"
 	case h < .05:
-		return "< 0.1 h"
+		return "under 0.1 h"
 	case h < 100:
 		return strconv.FormatFloat(h, 'f', 1, 64) + " h"
 	default:

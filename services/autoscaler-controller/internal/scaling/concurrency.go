@@ -126,15 +126,16 @@ func concurrencyOf(spec Spec, s State, target float64) atWork {
 	if d.Running > w.working { // requests that passed by no load balancer are work too
 		w.working, w.bySidecars = d.Running, true
 	}
-	n := pods(w.working / target)
+	n := w.working / target
 	if w.waiting > 0 && spec.ContainerConcurrency > 0 {
 		// Every place is taken, by tunnels too: what waits needs places beside those.
-		n = max(n, pods(float64(s.Traffic.InFlight)/float64(spec.ContainerConcurrency)))
+		n = max(n, float64(s.Traffic.InFlight)/float64(spec.ContainerConcurrency))
 	}
 	if w.waiting > 0 {
-		n += forWaiting(spec, w.waiting, d)
+		n += w.waiting / spec.takes(d) // with a target a pod takes some
 	}
-	w.pods = max(1, n)
+	// Rounded up together: what is left of a mean after a while, next to nothing, is no pod by itself.
+	w.pods = max(1, pods(n))
 	return w
 }
 

@@ -77,11 +77,13 @@ func TestDemand_FollowsWhatIsOnPodsAndWhatWaits(t *testing.T) {
 		want  int32
 		rule  string
 	}{
-		"within the target":                                {slotted(10), serving(1, Demand{Concurrency: both(7)}), 1, ""},
-		"above it":                                         {slotted(10), serving(1, Demand{Concurrency: both(7.1)}), 2, "Concurrency"},
-		"far above it":                                     {slotted(10), serving(1, Demand{Concurrency: both(70)}), 10, "Concurrency"},
-		"a burst counts at once":                           {slotted(10), serving(1, Demand{Concurrency: Windows{35, 5}}), 5, "Concurrency"},
-		"one that ended does for a while":                  {slotted(10), serving(5, Demand{Concurrency: Windows{0, 35}}), 5, ""},
+		"within the target":               {slotted(10), serving(1, Demand{Concurrency: both(7)}), 1, ""},
+		"above it":                        {slotted(10), serving(1, Demand{Concurrency: both(7.1)}), 2, "Concurrency"},
+		"far above it":                    {slotted(10), serving(1, Demand{Concurrency: both(70)}), 10, "Concurrency"},
+		"a burst counts at once":          {slotted(10), serving(1, Demand{Concurrency: Windows{35, 5}}), 5, "Concurrency"},
+		"one that ended does for a while": {slotted(10), serving(5, Demand{Concurrency: Windows{0, 35}}), 5, ""},
+		"one wakes it, a minute and a half after another":  {slotted(4), serving(1, Demand{Concurrency: Windows{0, 0.0024}}, waits(1), func(s *State) { s.Ready = 0 }), 1, ""},
+		"one wakes it, and its pod is full":                {slotted(4), serving(1, Demand{Concurrency: Windows{0, 0.0024}}, waits(1), func(s *State) { s.Traffic.InFlight = 4 }), 2, "Concurrency"},
 		"what waits needs pods besides":                    {slotted(1), serving(5, Demand{Concurrency: both(3.5)}, waits(25)), 20, "Concurrency"},
 		"tunnels take places, and what waits needs others": {slotted(2), serving(3, Demand{}, waits(2), func(s *State) { s.Traffic.InFlight, s.Demand.Tunnels = 6, 6 }), 4, "Concurrency"},
 		"tunnels alone are no work":                        {slotted(2), serving(3, Demand{}, func(s *State) { s.Traffic.InFlight, s.Demand.Tunnels = 6, 6 }), 1, ""},
