@@ -149,7 +149,7 @@ soak-controller: prerequisites ## the whole load for long, and what becomes of t
 
 ##@ Shipping
 .PHONY: push-images sign-images verify-images deploy-service release released vulnerabilities
-push-images: ## push images for amd64 and arm64, with SBOMs: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"; digests to build/images/digests
+push-images: ## push images for amd64 and arm64, with SBOMs: make push-images REGISTRY=registry.example.com/team TAG=0.2.0 IMAGES="load-balancer"; digests to build/images/digests
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: name a registry and path, as registry.example.com/team" >&2; exit 1; }
 	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES) $(COMMANDS))
 
