@@ -74,7 +74,7 @@ def test_a_report_is_sent_to_whom_the_namespace_names_and_tells_of_the_wake_up(
     nemesis.cluster.apply(named(namespace, hook))
 
     def counted() -> Object:
-        totals = nemesis.read(f"/v1/report?namespace={namespace}&for=1h")["totals"]
+        totals = nemesis.read("/v1/report", **{"namespace": namespace, "for": "1h"})["totals"]
         assert totals["wakeUps"]["ended"] == 1 and totals["podSeconds"] > 0, totals
         return totals
 
