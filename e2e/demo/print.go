@@ -58,6 +58,7 @@ func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic st
 	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/v1/decisions?limit=5'\n", controller)
 	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/proxy/logs?limit=5'\n", admin)
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s proxy   # and the console, which asks for $TOKEN, is at http://127.0.0.1:8001%s\n", kubeconfig, console)
+	fmt.Fprintf(out, "   make command && KUBECONFIG=%s NEMESIS_SERVICE_ACCOUNT=%s/%s build/bin/nemesis status -A   # and why, wakeups, waiting, report: what each says, in words\n", kubeconfig, namespace, reader)
 	if elastic != "" {
 		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc&pretty'\n", elastic, stream)
 	}

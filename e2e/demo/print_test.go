@@ -31,7 +31,7 @@ func TestFarewell_SaysHowToLookAround(t *testing.T) {
 			"sleeps again 30 s after", "http://10.0.0.1/modelserver/", "'https://10.0.0.2:8080/v1/decisions?limit=5'", "'https://10.0.0.1:8081/proxy/logs?limit=5'",
 			"kubectl --kubeconfig /kube/config proxy   #",
 			"http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/\n",
-			"make demo-down",
+			"make command && KUBECONFIG=/kube/config NEMESIS_SERVICE_ACCOUNT=nemesis-demo/reader build/bin/nemesis status -A ", "make demo-down",
 		} {
 			if !strings.Contains(out.String(), says) {
 				t.Errorf("%q is not in\n%s", says, &out)
