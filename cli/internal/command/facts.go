@@ -47,7 +47,7 @@ func (t *tool) facts(ctx context.Context) check.Facts {
 		f.Refused = append(f.Refused, c.Namespace+"/"+c.Deployment+": "+claimRefused(c))
 	}
 	for _, a := range apps {
-		one := check.Application{Name: client.Of(a).String(), Troubles: troubles(a)}
+		one := check.Application{Name: client.Of(a).String(), Troubles: troubles(a, t.Now())}
 		for _, b := range a.Traffic.Balancers {
 			one.Reports = append(one.Reports, check.Report{Balancer: b.Name, Age: time.Duration(b.AgeSeconds * float64(time.Second))})
 		}

@@ -41,7 +41,7 @@ what the pods use, conditions and the last decision.`,
 			}
 			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 				all, refused, err := t.nemesis.Claimed(ctx, t.namespace(), "")
-				slices.SortStableFunc(all, func(a, b autoscaler.Application) int { return cmp.Compare(urgency(a), urgency(b)) })
+				slices.SortStableFunc(all, func(a, b autoscaler.Application) int { return cmp.Compare(urgency(a, t.Now()), urgency(b, t.Now())) })
 				if all == nil {
 					all = []autoscaler.Application{} // [] in JSON
 				}
@@ -52,10 +52,13 @@ what the pods use, conditions and the last decision.`,
 	return t.allFlag(t.watchFlags(c))
 }
 
+// firstMeasured is how long the Kubernetes metrics API may take until it knows a new pod: a scrape or two of a minute at the most.
+const firstMeasured = 2 * time.Minute
+
 // urgency orders what needs attention before what does something, and that before what rests.
-func urgency(a autoscaler.Application) int {
+func urgency(a autoscaler.Application, now time.Time) int {
 	switch {
-	case len(troubles(a)) > 0:
+	case len(troubles(a, now)) > 0:
 		return 0
 	case a.State == autoscaler.ApplicationStateWaking || a.State == autoscaler.ApplicationStateFallingAsleep:
 		return 1
@@ -67,10 +70,10 @@ func urgency(a autoscaler.Application) int {
 }
 
 // troubles are what needs attention.
-func troubles(a autoscaler.Application) []string {
+func troubles(a autoscaler.Application, now time.Time) []string {
 	var all []string
 	for _, c := range a.Conditions {
-		if c.Status == autoscaler.ConditionStatusFalse && speaks(c) || c.Type == "Contested" && c.Status == autoscaler.ConditionStatusTrue {
+		if c.Status == autoscaler.ConditionStatusFalse && speaks(c, now) || c.Type == "Contested" && c.Status == autoscaler.ConditionStatusTrue {
 			all = append(all, cmp.Or(value(c.Message), c.Type+": "+c.Reason))
 		}
 	}
@@ -106,8 +109,11 @@ func (t *tool) refusedBeside(w io.Writer, refused []autoscaler.RefusedClaim) {
 }
 
 // speaks tells whether it is a fault that a condition is not so. Asleep is none, nor is what somebody has chosen, and
-// Ready repeats another one.
-func speaks(c autoscaler.Condition) bool {
+// Ready repeats another one; and what a new pod uses is not measured yet.
+func speaks(c autoscaler.Condition, now time.Time) bool {
+	if c.Reason == "MetricsMissing" && now.Sub(c.LastTransitionTime) < firstMeasured {
+		return false
+	}
 	return c.Type != "Active" && c.Type != "Ready" && !slices.Contains([]string{"ModePaused", "ModeObserve", "Paused"}, c.Reason)
 }
 
@@ -141,7 +147,7 @@ func (t *tool) fleet(w io.Writer, all []autoscaler.Application, refused []autosc
 	}
 	for _, a := range all {
 		last := show.Cell{Text: t.lastWord(a)}
-		if faults := troubles(a); len(faults) > 0 {
+		if faults := troubles(a, t.Now()); len(faults) > 0 {
 			last = show.Cell{Text: strings.Join(faults, "; "), Tone: show.Bad}
 		}
 		cells := []show.Cell{
@@ -159,17 +165,17 @@ func (t *tool) fleet(w io.Writer, all []autoscaler.Application, refused []autosc
 		table.Cells(append(cells, last)...)
 	}
 	table.Write(w, t.palette())
-	fmt.Fprintln(w, t.palette().Paint(show.Faint, summary(all)))
+	fmt.Fprintln(w, t.palette().Paint(show.Faint, summary(all, t.Now())))
 }
 
 // summary counts them.
-func summary(all []autoscaler.Application) string {
+func summary(all []autoscaler.Application, now time.Time) string {
 	count := map[autoscaler.ApplicationState]int{}
 	var pods, attention int
 	for _, a := range all {
 		count[a.State]++
 		pods += int(a.ReadyReplicas)
-		if len(troubles(a)) > 0 {
+		if len(troubles(a, now)) > 0 {
 			attention++
 		}
 	}
@@ -230,7 +236,7 @@ func (t *tool) describe(w io.Writer, a autoscaler.Application) {
 		line(strings.ToLower(strings.ReplaceAll(m.MetricType, "_", " ")), metric(m))
 	}
 	t.podsOf(w, a)
-	for _, fault := range troubles(a) {
+	for _, fault := range troubles(a, t.Now()) {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "!"), show.Line(fault))
 	}
 	if a.LastDecision != nil {

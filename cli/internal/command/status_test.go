@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
@@ -12,7 +13,7 @@ func TestSummary_CountsThemByState(t *testing.T) {
 	falling.State = autoscaler.ApplicationStateFallingAsleep
 	unknown := asleep()
 	unknown.State = autoscaler.ApplicationStateUnknown
-	if got, want := summary([]autoscaler.Application{awake(), falling, asleep(), unknown}), "4 applications, 1 awake, 1 falling asleep, 1 asleep, 1 in an unknown state, 2 pods"; got != want {
+	if got, want := summary([]autoscaler.Application{awake(), falling, asleep(), unknown}, now), "4 applications, 1 awake, 1 falling asleep, 1 asleep, 1 in an unknown state, 2 pods"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -30,6 +31,18 @@ func refusedClaim(deployment string, by string) autoscaler.RefusedClaim {
 		}{"older", by}
 	}
 	return c
+}
+
+// The Kubernetes metrics API knows a new pod a while later: who has just been woken is well.
+func TestTroubles_WhatANewPodUsesMayNotBeKnownYet(t *testing.T) {
+	for since, want := range map[time.Duration]int{0: 0, time.Minute: 0, 119 * time.Second: 0, 2 * time.Minute: 1, time.Hour: 1} {
+		a := autoscaler.Application{Conditions: []autoscaler.Condition{{
+			Type: "ThresholdsActive", Status: autoscaler.ConditionStatusFalse, Reason: "MetricsMissing", Message: new("not known: CPU_USAGE"), LastTransitionTime: now.Add(-since),
+		}}}
+		if got := troubles(a, now); len(got) != want {
+			t.Errorf("after %v: %q", since, got)
+		}
+	}
 }
 
 func TestStatus_SaysWhichClaimsAreRefused(t *testing.T) {

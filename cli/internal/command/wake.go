@@ -164,15 +164,15 @@ func (t *tool) await(ctx context.Context, name client.Name, timeout time.Duratio
 			if ctx.Err() != nil {
 				return last, ctx.Err()
 			}
-			return last, &outcome{unfinished, fmt.Sprintf("%s is %s after %s%s", name, stateInWords(last.State), show.Duration(timeout), because(last))}
+			return last, &outcome{unfinished, fmt.Sprintf("%s is %s after %s%s", name, stateInWords(last.State), show.Duration(timeout), because(last, t.Now()))}
 		case <-time.After(t.Pace):
 		}
 	}
 }
 
 // because is what keeps an application as it is.
-func because(a autoscaler.Application) string {
-	if faults := troubles(a); len(faults) > 0 {
+func because(a autoscaler.Application, now time.Time) string {
+	if faults := troubles(a, now); len(faults) > 0 {
 		return ": " + faults[0]
 	}
 	if a.LastDecision != nil {
