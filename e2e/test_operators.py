@@ -35,9 +35,9 @@ class Definitions:
     def __call__(self, verb: str, *args: str, stdin: str = "") -> str:
         if verb == "get":
             return args[1] if args[1] in self.labels else ""
-        if verb == "create":
+        if verb == "apply":
             meta = yaml.safe_load(stdin)["metadata"]
-            assert meta["name"] not in self.labels, "AlreadyExists"
+            assert meta["name"] not in self.labels, "somebody else's"
             self.labels[meta["name"]] = meta.get("labels", {})
         elif verb == "delete":
             key, value = args[args.index("-l") + 1].split("=")

@@ -49,7 +49,8 @@ def monitors(kubectl: Kubectl, nowhere: Path) -> Iterator[None]:
         for name in missing:
             definition = yaml.safe_load((definitions / f"{GROUP}_{name.split('.')[0]}.yaml").read_text())
             definition["metadata"]["labels"] = OURS
-            kubectl("create", "-f", "-", stdin=yaml.safe_dump(definition))
+            # Not create: of one that has just been removed it says now and then that it is there still.
+            kubectl("apply", "--server-side", "--field-manager=nemesis-e2e", "-f", "-", stdin=yaml.safe_dump(definition))
             kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")
         yield
     finally:
