@@ -96,7 +96,8 @@ func receiver(w autoscaler.NotificationWebhook) (notices.Receiver, error) {
 		r.Kinds = append(r.Kinds, fleet.Happening(kind))
 	}
 	r.Deployments = value(w.Deployments)
-	return r, reports(&r, w)
+	err = reports(&r, w)
+	return r, err
 }
 
 // The hour and the day of a report where nothing is said, as in the contract.
