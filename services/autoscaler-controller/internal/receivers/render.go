@@ -131,19 +131,33 @@ func fingerprint(n notices.Notice) string {
 const eventType = "autoscaler-group.autoscaler.%s.v1"
 
 func cloudEvent(n notices.Notice) ([]byte, error) {
-	e := event.New(event.CloudEventsVersionV1)
-	e.SetID(n.ID)
-	e.SetType(fmt.Sprintf(eventType, strings.ToLower(string(n.Kind))))
-	e.SetSource("/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + url.PathEscape(n.Namespace) + "/customautoscalers/" + url.PathEscape(n.Autoscaler))
+	e := newEvent(n, sourceIn(n.Namespace)+"/"+url.PathEscape(n.Autoscaler))
 	if n.Deployment != "" {
 		e.SetSubject("deployments/" + n.Deployment)
 	}
-	e.SetTime(n.At.UTC())
 	data := autoscaler.Notice{
 		Kind: autoscaler.NoticeKind(n.Kind), Namespace: n.Namespace, Autoscaler: optional(n.Autoscaler), Deployment: optional(n.Deployment),
 		Time: n.At.UTC(), Severity: autoscaler.NoticeSeverity(severity(n)), Message: n.Message, Seconds: optional(n.Took.Seconds()), Repeats: optional(int32(min(n.Repeats, 1<<30))), //nolint:gosec // bounded
 	}
 	return with(&e, data)
+}
+
+// sourceIn is where the CustomAutoscalers of a namespace are, or of all ("").
+func sourceIn(namespace string) string {
+	source := "/apis/autoscaler-group.autoscaler/v1alpha1/"
+	if namespace != "" {
+		source += "namespaces/" + url.PathEscape(namespace) + "/"
+	}
+	return source + "customautoscalers"
+}
+
+func newEvent(n notices.Notice, source string) event.Event {
+	e := event.New(event.CloudEventsVersionV1)
+	e.SetID(n.ID)
+	e.SetType(fmt.Sprintf(eventType, strings.ToLower(string(n.Kind))))
+	e.SetSource(source)
+	e.SetTime(n.At.UTC())
+	return e
 }
 
 // with writes an event with its data.
@@ -168,15 +182,7 @@ func renderReport(r notices.Receiver, n notices.Notice) (contentType string, bod
 		if err != nil {
 			return "", nil, err //nolint:wrapcheck // it says of what
 		}
-		e := event.New(event.CloudEventsVersionV1)
-		e.SetID(n.ID)
-		e.SetType(fmt.Sprintf(eventType, strings.ToLower(string(n.Kind))))
-		source := "/apis/autoscaler-group.autoscaler/v1alpha1/"
-		if n.Report.Namespace != "" {
-			source += "namespaces/" + url.PathEscape(n.Report.Namespace) + "/"
-		}
-		e.SetSource(source + "customautoscalers")
-		e.SetTime(n.At.UTC())
+		e := newEvent(n, sourceIn(n.Report.Namespace))
 		body, err = with(&e, autoscaler.ReportNotice{Report: contract.Report(*n.Report), Markdown: n.Report.Markdown(), Html: page})
 		return event.ApplicationCloudEventsJSON, body, err
 	case autoscaler.NotificationAlertmanager, autoscaler.NotificationAlertmanagerAPI: // refused as the Secret is read
