@@ -12,7 +12,7 @@ import (
 // Report is a report as the contract has it.
 func Report(r report.Report) autoscaler.Report {
 	out := autoscaler.Report{
-		From: r.From.UTC(), To: r.To.UTC(), Namespace: said(r.Namespace), Applications: short(r.Applications), PartlyKnown: short(r.Partly),
+		From: r.From.UTC(), To: r.To.UTC(), Namespace: optional(r.Namespace), Applications: short(r.Applications), PartlyKnown: short(r.Partly),
 		Totals: totals(r.Totals, true), Items: make([]autoscaler.ReportItem, 0, len(r.Items)),
 		Contested: make([]autoscaler.ReportContested, 0, len(r.Contested)), SilentRules: make([]autoscaler.ReportSilentRule, 0, len(r.Silent)),
 	}
@@ -20,7 +20,7 @@ func Report(r report.Report) autoscaler.Report {
 		out.Items = append(out.Items, autoscaler.ReportItem{Namespace: i.Namespace, Deployment: i.Deployment, Totals: totals(i.Totals, false)})
 	}
 	for _, c := range r.Contested {
-		out.Contested = append(out.Contested, autoscaler.ReportContested{Namespace: c.Namespace, Deployment: c.Deployment, Seconds: c.For.Seconds(), By: said(c.By)})
+		out.Contested = append(out.Contested, autoscaler.ReportContested{Namespace: c.Namespace, Deployment: c.Deployment, Seconds: c.For.Seconds(), By: optional(c.By)})
 	}
 	for _, s := range r.Silent {
 		out.SilentRules = append(out.SilentRules, autoscaler.ReportSilentRule{Namespace: s.Namespace, Deployment: s.Deployment, Rule: s.Rule, Since: when(s.Since), Last: when(s.Last)})
@@ -37,29 +37,17 @@ func Report(r report.Report) autoscaler.Report {
 
 // ReadReport is the report of another replica.
 func ReadReport(r autoscaler.Report) report.Report {
-	out := report.Report{From: r.From, To: r.To, Applications: int(r.Applications), Partly: int(r.PartlyKnown), Totals: readTotals(r.Totals)}
-	if r.Namespace != nil {
-		out.Namespace = *r.Namespace
-	}
+	out := report.Report{From: r.From, To: r.To, Namespace: value(r.Namespace, ""), Applications: int(r.Applications), Partly: int(r.PartlyKnown), Totals: readTotals(r.Totals)}
 	for _, i := range r.Items {
 		out.Items = append(out.Items, report.Item{Key: fleet.Key{Namespace: i.Namespace, Deployment: i.Deployment}, Totals: readTotals(i.Totals)})
 	}
 	for _, c := range r.Contested {
-		one := report.Contested{Key: fleet.Key{Namespace: c.Namespace, Deployment: c.Deployment}, For: duration(c.Seconds)}
-		if c.By != nil {
-			one.By = *c.By
-		}
-		out.Contested = append(out.Contested, one)
+		out.Contested = append(out.Contested, report.Contested{Key: fleet.Key{Namespace: c.Namespace, Deployment: c.Deployment}, For: duration(c.Seconds), By: value(c.By, "")})
 	}
 	for _, s := range r.SilentRules {
-		one := report.Silent{Key: fleet.Key{Namespace: s.Namespace, Deployment: s.Deployment}, Rule: s.Rule}
-		if s.Since != nil {
-			one.Since = *s.Since
-		}
-		if s.Last != nil {
-			one.Last = *s.Last
-		}
-		out.Silent = append(out.Silent, one)
+		out.Silent = append(out.Silent, report.Silent{
+			Key: fleet.Key{Namespace: s.Namespace, Deployment: s.Deployment}, Rule: s.Rule, Since: value(s.Since, time.Time{}), Last: value(s.Last, time.Time{}),
+		})
 	}
 	if l := r.LeftOut; l != nil {
 		out.LeftOut = report.LeftOut{Items: int(l.Items), Contested: int(l.Contested), Silent: int(l.SilentRules)}
@@ -127,11 +115,4 @@ func when(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-func said(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

@@ -111,16 +111,16 @@ func (r Report) savings() section {
 
 func (r Report) coldStarts() section {
 	s := section{Heading: "Cold starts"}
-	woken := r.Waits.Len()
 	if WakeUps(r.Totals) == 0 {
 		s.Said = []string{"Nobody woke an application."}
 		return s
 	}
-	s.Said = append(s.Said, count(WakeUps(r.Totals), "wake-up", "wake-ups")+", "+number(r.Failed)+" of them failed"+": nobody who waited was answered.")
-	if r.Failed == 0 {
-		s.Said[0] = count(WakeUps(r.Totals), "wake-up", "wake-ups") + ", none of which failed."
+	failed := "none of which failed."
+	if r.Failed > 0 {
+		failed = number(r.Failed) + " of them failed: nobody who waited was answered."
 	}
-	if woken == 0 {
+	s.Said = []string{count(WakeUps(r.Totals), "wake-up", "wake-ups") + ", " + failed}
+	if r.Waits.Len() == 0 {
 		return s
 	}
 	s.Said = append(s.Said, fmt.Sprintf("The first request waited %s at most in half of them, %s in 95 %%.", took(r.Waits.Quantile(.5)), took(r.Waits.Quantile(.95))))
