@@ -153,10 +153,9 @@ func (l *Loop) Observe(o fleet.Observation) {
 	if o.Slept == 0 {
 		o.Slept = l.leftWith(o.Key)
 	}
-	before := l.Fleet.StateOf(o.Key)
-	if l.Fleet.Observe(o, time.Now()) {
+	if changed, moved := l.Fleet.Observe(o, time.Now()); changed {
 		// A wake-up or a rollout is a dozen observations: what makes no other state need not be on every open page at once.
-		l.Changes.Changed(o.Key, l.Fleet.StateOf(o.Key) != before)
+		l.Changes.Changed(o.Key, moved)
 		l.heard(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
 	}

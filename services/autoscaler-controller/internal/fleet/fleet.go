@@ -45,14 +45,15 @@ func New(epoch string) *Fleet {
 	}
 }
 
-// Observe takes what the cluster says of an application. It returns whether anything changed.
-func (f *Fleet) Observe(o Observation, now time.Time) bool {
+// Observe takes what the cluster says of an application. It returns whether anything changed, and whether that made another
+// state of it.
+func (f *Fleet) Observe(o Observation, now time.Time) (changed, moved bool) {
 	a := f.lock(o.Key)
 	if a == nil {
 		a = f.admit(o.Key)
 	}
 	defer a.mu.Unlock()
-	known := !a.firstSeen.IsZero()
+	known, stood := !a.firstSeen.IsZero(), a.stands.state
 	before := a.seen
 	if !known {
 		a.firstSeen, a.scaledUp = now, newest(o.Pods)
@@ -81,10 +82,10 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	f.place(a)
 	f.publish(a)
 	if known && same(before, o) {
-		return false
+		return false, false
 	}
 	a.stirred()
-	return true
+	return true, a.stands.state != stood
 }
 
 // admit makes an application known, and returns it locked.

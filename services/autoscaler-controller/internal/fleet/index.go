@@ -195,16 +195,6 @@ func (f *Fleet) Of(namespace, autoscaler string) []Key {
 	return f.of(Autoscaler{namespace, autoscaler})
 }
 
-// StateOf is an application's state; "": it is not known.
-func (f *Fleet) StateOf(k Key) State {
-	a := f.lock(k)
-	if a == nil {
-		return ""
-	}
-	defer a.mu.Unlock()
-	return a.state()
-}
-
 // States counts the applications by state.
 func (f *Fleet) States() map[State]int {
 	n := map[State]int{Asleep: 0, Waking: 0, Awake: 0, FallingAsleep: 0, Unknown: 0}

@@ -134,7 +134,7 @@ func TestObserve_OfWhatWasLearnedAloneIsNoNews(t *testing.T) {
 	f := leading(seen(1, pod("a")))
 	o := seen(1, pod("a"))
 	o.Learned = Learned{ServiceTime: time.Second}
-	if f.Observe(o, now) {
+	if changed, _ := f.Observe(o, now); changed {
 		t.Error("a status that was written asks for a decision")
 	}
 }

@@ -67,10 +67,11 @@ func (f *follower) observe(now time.Time) bool {
 			p.Started, p.Ready, p.WasReady, p.ReadyAt = ready, ready, ready, now
 		}
 	}
-	return f.fleet.Observe(fleet.Observation{
+	changed, _ := f.fleet.Observe(fleet.Observation{
 		Key: key, Autoscaler: "ca", Since: start.Add(-24 * time.Hour), Spec: f.spec, Pods: slices.Clone(f.pods),
 		Deployment: fleet.Deployment{Found: true, UID: "u", Version: f.serial, Created: start.Add(-24 * time.Hour), Replicas: f.want},
 	}, now)
+	return changed
 }
 
 // look decides, and does it.
