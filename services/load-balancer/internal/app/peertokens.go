@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"sync"
@@ -90,9 +91,6 @@ func (p *peerTokens) judge(ctx context.Context, token string, one *peerToken) {
 	case answer.Authenticated:
 		one.gone = ""
 	default:
-		one.gone = answer.Reason
-		if one.gone == "" {
-			one.gone = "the autoscaler-controller does not take the token"
-		}
+		one.gone = cmp.Or(answer.Reason, "the autoscaler-controller does not take the token")
 	}
 }
