@@ -177,10 +177,3 @@ var digestSeed = maphash.MakeSeed()
 // digestOf tells whether two statuses are the same, which are larger than all else that is kept of an object.
 // The API server writes the same one always in the same words.
 func digestOf(status []byte) uint64 { return maphash.Bytes(digestSeed, status) }
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}

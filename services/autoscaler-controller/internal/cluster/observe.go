@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"cmp"
+
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -36,14 +38,14 @@ func (w *Watcher) observation(k fleet.Key, app *application, pods []*pod) fleet.
 	for _, p := range places {
 		if p.target.Service != "" && p.service == nil {
 			_, problem := podPort(p.target, nil, &shape{})
-			o.Problem = orElse(o.Problem, problem)
+			o.Problem = cmp.Or(o.Problem, problem)
 		}
 	}
 	ready, all := w.endpointReady(places), newSurvey(places, by.ProbeEarly)
 	for _, p := range pods {
 		one, problem := all.pod(p, ready[p.name])
 		o.Pods = append(o.Pods, one)
-		o.Problem = orElse(o.Problem, problem)
+		o.Problem = cmp.Or(o.Problem, problem)
 	}
 	return o
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"cmp"
+
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -47,7 +49,7 @@ func podPorts(places []place, pod *shape) (ports []int32, problem string) {
 	for _, p := range places {
 		port, why := podPort(p.target, p.service, pod)
 		ports = append(ports, port)
-		problem = orElse(problem, why)
+		problem = cmp.Or(problem, why)
 	}
 	return ports, problem
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func probe(c corev1.Container, p *corev1.Probe) (fleet.Probe, bool) {
 		}
 		one := fleet.Probe{
 			HTTP: true, Port: port, Timeout: timeout,
-			Scheme: orElse(string(p.HTTPGet.Scheme), "HTTP"), Path: orElse(p.HTTPGet.Path, "/"),
+			Scheme: cmp.Or(string(p.HTTPGet.Scheme), "HTTP"), Path: cmp.Or(p.HTTPGet.Path, "/"),
 		}
 		for _, h := range p.HTTPGet.HTTPHeaders {
 			if strings.EqualFold(h.Name, "Host") {

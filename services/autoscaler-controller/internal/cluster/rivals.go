@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -69,7 +70,7 @@ func keepScaledObject(u *unstructured.Unstructured) *rival {
 	r := &rival{objectName: objectName{share(u.GetNamespace()), u.GetName()}, kind: scaledObject}
 	ref, _, _ := unstructured.NestedMap(u.Object, "spec", "scaleTargetRef") // malformed is none
 	text := func(key string) string { s, _ := ref[key].(string); return s }
-	r.names(orElse(text("apiVersion"), "apps/v1"), orElse(text("kind"), "Deployment"), text("name"))
+	r.names(cmp.Or(text("apiVersion"), "apps/v1"), cmp.Or(text("kind"), "Deployment"), text("name"))
 	return r
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,7 +39,7 @@ var streamsFull = fmt.Sprintf("%d streams of events are served by this replica, 
 
 // streamsFullOf is what is said where there are no more of a caller.
 func streamsFullOf(name string) string {
-	return fmt.Sprintf("%s follows %d streams of events already, and may no more: end one", orElse(name, "one caller"), maxStreamsOfMe)
+	return fmt.Sprintf("%s follows %d streams of events already, and may no more: end one", cmp.Or(name, "one caller"), maxStreamsOfMe)
 }
 
 // WatchEvents answers with a stream: the strict server's answer would have an end.

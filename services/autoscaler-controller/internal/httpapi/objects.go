@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -131,7 +132,7 @@ func refusal(status int, body []byte) *fault.Error {
 	}
 	// Of a patch Kubernetes shows the whole object before it says what is wrong.
 	strict := strictDecoding.FindString(s.Message)
-	e.Detail = orElse(strict, s.Message)
+	e.Detail = cmp.Or(strict, s.Message)
 	e.RetryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
 	for _, c := range s.Details.Causes {
 		if c.Field == noField || strict != "" && c.Field == "patch" {
@@ -184,11 +185,4 @@ func cause(field, text string) (value, allowed string) {
 		value = ""
 	}
 	return value, strings.TrimPrefix(allowed, field+" ")
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

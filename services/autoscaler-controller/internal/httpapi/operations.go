@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -37,7 +38,7 @@ func (a *api) speaks(ctx context.Context, balancer string) error {
 	if by.SpeaksFor(balancer) {
 		return nil
 	}
-	return fault.New(fault.Forbidden, "%s speaks for the load balancer %s, its pod", by.Name, orElse(by.Pod, "of no name (its token is of no pod)")).
+	return fault.New(fault.Forbidden, "%s speaks for the load balancer %s, its pod", by.Name, cmp.Or(by.Pod, "of no name (its token is of no pod)")).
 		With("balancer", balancer, "the name of the pod in the token")
 }
 

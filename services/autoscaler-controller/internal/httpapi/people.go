@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ const maxBy = 128
 
 // by is who asks, as decisions name them.
 func (a *api) by(ctx context.Context) string {
-	name := orElse(a.granted(ctx).Caller.Name, "somebody")
+	name := cmp.Or(a.granted(ctx).Caller.Name, "somebody")
 	return strings.ToValidUTF8(name[:min(len(name), maxBy)], "")
 }
 
