@@ -6,29 +6,25 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 from harness.applications import Application, fibonacci
 from harness.load import Load
+from harness.manifests import ROOT, with_components
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.reach import SYSTEM
-from harness.releases import ROOT, last_release
+from harness.releases import last_release
 from harness.services import HEARD, settled
 from harness.sidecars import setting, with_sidecar
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.disruptive
 
-COMPONENT = ROOT / "kustomize" / "components" / "clear-text"
+OVERLAYS = ROOT / "kustomize" / "overlays"
 
 
-def both_let_in(service: Path, folder: Path) -> Path:
-    """Step 3: an overlay of one's own, of the service with the component clear-text."""
-    folder.mkdir()
-    parts = {"resources": [service], "components": [COMPONENT]}
-    relative = {kind: [os.path.relpath(p.resolve(), folder.resolve()) for p in paths] for kind, paths in parts.items()}
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(relative))
-    return folder
+def trouble(nemesis: Nemesis, url: str) -> str:
+    """What a service says in its readiness that people should look at."""
+    return " ".join(nemesis.http.get(url + "/readyz").json().get("trouble", []))
 
 
 def rolled_out(nemesis: Nemesis, app: Application, clear_text: bool) -> None:
@@ -67,7 +63,9 @@ def test_the_way_from_the_last_release_costs_no_request(nemesis: Nemesis, namesp
                 load.after(20)
                 kubectl("apply", "-k", str(ROOT / "kustomize" / "base" / "crd"))  # 2
                 for service in services:  # 4
-                    kubectl("apply", "-k", str(both_let_in(overlay / service, tmp_path / service)))
+                    (tmp_path / service).mkdir()
+                    with_components(kubectl, tmp_path / service, os.path.relpath(overlay / service, OVERLAYS), "clear-text")  # 3
+                    kubectl("apply", "-k", str(tmp_path / service))
                     settled(nemesis, service)
                     load.after(20)
                 eventually(lambda: source(nemesis, app) == {"Sidecar"}, "the sidecar of then is heard by the controller of today")
@@ -75,8 +73,8 @@ def test_the_way_from_the_last_release_costs_no_request(nemesis: Nemesis, namesp
                 eventually(lambda: source(nemesis, app) == {"Sidecar"}, "the sidecar of today is heard")
                 load.after(20)
                 for url in (nemesis.controller_url, nemesis.admin_url):  # 7
-                    trouble = " ".join(nemesis.http.get(url + "/readyz").json().get("trouble", []))
-                    assert "clear-text is set" in trouble and "authentication is optional" in trouble, trouble
+                    said = trouble(nemesis, url)
+                    assert "clear-text is set" in said and "authentication is optional" in said, said
                 for service in services:  # 8
                     kubectl("apply", "-k", str(overlay / service))
                     nemesis.reach.clear = False
@@ -93,7 +91,7 @@ def test_the_way_from_the_last_release_costs_no_request(nemesis: Nemesis, namesp
     assert not load.failures, f"{len(load.failures)} of {load.answered}: {load.failures[:5]}"
     eventually(lambda: source(nemesis, app) == {"Sidecar"}, "the sidecar is heard with its token, over TLS")
     for url in (nemesis.controller_url, nemesis.admin_url):
-        trouble = " ".join(nemesis.http.get(url + "/readyz").json().get("trouble", []))
-        assert "clear-text" not in trouble and "authentication" not in trouble, trouble
+        said = trouble(nemesis, url)
+        assert "clear-text" not in said and "authentication" not in said, said
         with nemesis.operator.silent():
             assert nemesis.http.get(url + "/metrics").status_code == 401
