@@ -76,6 +76,26 @@ bad) echo why >&2; exit 3 ;;
 	}
 }
 
+func TestRun_TheEndOfAFailureIsShownOnceMoreAtTheEnd(t *testing.T) {
+	// Longer than what is shown: the cut is at a line.
+	program, _ := fakeMake(t, `
+bad) for i in $(seq 1000); do echo "line $i"; done; exit 1 ;;
+*) echo "$1" ;;`)
+	out, err := lanes(t, t.Context(), program, "bad next", "beside")
+	if err == nil {
+		t.Fatal("it is good")
+	}
+	_, again, found := strings.Cut(out, "==== beside\nbeside\n==== bad, the end of it once more\n")
+	if !found {
+		t.Fatalf("the end is not shown after all parts:\n%s", out)
+	}
+	again, _, _ = strings.Cut(again, "==== all parts\n")
+	lines := strings.Split(strings.TrimSpace(again), "\n")
+	if lines[len(lines)-1] != "line 1000" || len(again) > tail || len(again) < tail-100 || !strings.HasPrefix(lines[0], "line ") {
+		t.Errorf("shown are %d bytes, from %q to %q", len(again), lines[0], lines[len(lines)-1])
+	}
+}
+
 func TestRun_AllLanesButTheLastGiveWay(t *testing.T) {
 	program, _ := fakeMake(t, `*) echo "$1 at $(nice)" ;;`)
 	out, err := lanes(t, t.Context(), program, "back", "front")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +87,42 @@ func (p *part) end(took time.Duration, err error) {
 	close(p.done)
 }
 
-// summary says what became of each, and returns an error when one is not good.
+// tail is how much of what a failed part said last is shown once more, in bytes. A log of all parts is long, and whoever
+// keeps it often keeps its end alone.
+const tail = 4 << 10
+
+// again shows the last lines of a part that has ended.
+func (p *part) again(w io.Writer) error {
+	said, err := os.Open(p.log.Name())
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	all, err := said.Stat()
+	if err != nil {
+		return err
+	}
+	last, err := io.ReadAll(io.NewSectionReader(said, max(0, all.Size()-tail), tail))
+	if err != nil {
+		return err
+	}
+	if _, after, found := bytes.Cut(last, []byte("\n")); found && all.Size() > tail {
+		last = after // a line whose beginning is cut off
+	}
+	_, err = fmt.Fprintf(w, "==== %s, the end of it once more\n%s\n", p.name, bytes.TrimRight(last, "\n"))
+	return err
+}
+
+// summary says what became of each, after the last lines of those that are not good, and returns an error when there is one.
 func summary(w io.Writer, parts []*part) error {
+	for _, p := range parts {
+		if p.err == nil || errors.Is(p.err, errNotBegun) {
+			continue
+		}
+		if err := p.again(w); err != nil {
+			fmt.Fprintf(w, "what %s said is in %s, and cannot be shown: %v\n", p.name, p.log.Name(), err)
+		}
+	}
 	var faults []string
 	fmt.Fprintln(w, "==== all parts")
 	for _, p := range parts {

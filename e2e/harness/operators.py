@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -38,6 +39,9 @@ def monitors(kubectl: Kubectl, nowhere: Path) -> Iterator[None]:
     def remove() -> None:
         kubectl("delete", "crd", "-l", ",".join(f"{key}={value}" for key, value in OURS.items()))
 
+    def listed(name: str) -> bool:
+        return kubectl.run("get", name, "--all-namespaces").returncode == 0
+
     remove()  # those of a run that was interrupted
     names = [f"{kind}.{GROUP}" for kind in ("servicemonitors", "prometheusrules")]
     missing = [name for name in names if not kubectl("get", "crd", name, "--ignore-not-found", "-o", "name")]
@@ -52,6 +56,7 @@ def monitors(kubectl: Kubectl, nowhere: Path) -> Iterator[None]:
             # Not create: of one that has just been removed it says now and then that it is there still.
             kubectl("apply", "--server-side", "--field-manager=nemesis-e2e", "-f", "-", stdin=yaml.safe_dump(definition))
             kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")
+            eventually(partial(listed, name), f"the API server serves {name}, which it says a moment before it does")
         yield
     finally:
         remove()
