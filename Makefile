@@ -69,8 +69,8 @@ test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every versio
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
 run-test-elasticsearch: # -p 1: one of them kills the server
-	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch ./...
-	@cd deployments && GOWORK=off go test -race -count=1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch ./kibana
+	@deployments/go-test services/load-balancer ./... -race -count=1 -p 1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch
+	@deployments/go-test deployments ./kibana -race -count=1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) deployments/if-elasticsearch $(MAKE) run-test-cluster

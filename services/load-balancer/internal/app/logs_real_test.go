@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -167,8 +166,6 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 	const (
 		kills   = 6
 		clients = 4
-		// queued is how long before a kill an answer may have been given whose entry was not on the disk.
-		queued = 250 * time.Millisecond
 	)
 	x := newIndex(t)
 	program := filepath.Join(t.TempDir(), "load-balancer")
@@ -185,75 +182,50 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 	if x.user != "" {
 		args = append(args, "-elasticsearch-username", x.writer[0], "-elasticsearch-password-file", x.writer[1])
 	}
-	answered := map[string]time.Duration{} // how long before the kill
-	var answers atomic.Int64
+	answered := map[string]bool{} // whether it was on the disk before the kill, for all that was answered
 	for round := range kills + 1 {
 		process, url, admin := launch(t, program, args)
-		killed := make(chan time.Time, 1) // when
-		over := make(chan struct{})
-		if round < kills { // the last one ends in peace, when it has shipped what is left
-			time.AfterFunc(time.Duration(300+rand.IntN(1500))*time.Millisecond, func() {
-				killed <- time.Now() // before the kill: how long that takes is the machine's business
-				_ = process.Process.Kill()
-				close(over)
-			})
+		records := func() int {
+			_, page := get(t, client(t), admin+"/metrics")
+			n, err := strconv.ParseFloat(metric(page, "nemesis_lb_log_spool_records"), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return int(n)
 		}
-		var mu sync.Mutex
-		at := map[string]time.Time{}
-		var asking sync.WaitGroup
-		for c := range clients {
-			one := client(t)
-			asking.Go(func() {
-				for n := 0; ; n++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					path := fmt.Sprintf("/app/%d/%d/%d", round, c, n)
-					r, err := one.Get(url + path)
-					if err != nil {
-						return
-					}
-					_, err = io.Copy(io.Discard, r.Body)
-					_ = r.Body.Close()
-					if err == nil && r.StatusCode == http.StatusOK {
-						mu.Lock()
-						at[path] = time.Now()
-						mu.Unlock()
-						answers.Add(1)
-					}
-				}
-			})
+		before := records()
+		asking, enough := begin(t, round, clients, url), 20+rand.IntN(300)
+		if round < kills {
+			testwait.Until(t, "some requests are answered", func() bool { return asking.count() >= enough })
+			// The queue is written in its order: when there are as many entries as requests had begun, all that were over are on the disk.
+			over, begun := asking.over()
+			testwait.Until(t, "these are on the disk", func() bool { return records()-before >= begun })
+			_ = process.Process.Kill()
+			for path := range asking.end() {
+				answered[path] = over[path]
+			}
+			_ = process.Wait()
+			continue
 		}
-		if round == kills {
-			enough := answers.Load() + 100 // of the last one
-			testwait.Until(t, "enough requests are answered", func() bool { return answers.Load() >= max(enough, 1000) })
-			killed <- time.Now()
-			close(over)
+		testwait.Until(t, "enough requests are answered", func() bool { return asking.count() >= 100 })
+		for path := range asking.end() { // the last one ends in peace, when it has shipped what is left
+			answered[path] = true
 		}
-		end := <-killed
-		asking.Wait()
-		if round == kills {
-			(&balancer{admin: admin}).shipped(t)
-			_ = process.Process.Signal(syscall.SIGTERM)
-		}
-		if err := process.Wait(); round == kills && err != nil {
+		(&balancer{admin: admin}).shipped(t)
+		_ = process.Process.Signal(syscall.SIGTERM)
+		if err := process.Wait(); err != nil {
 			t.Errorf("the last one: %v", err)
-		}
-		for path, when := range at {
-			answered[path] = end.Sub(when)
 		}
 	}
 	found := x.paths(t)
 	lost := 0
-	for path, before := range answered {
+	for path, written := range answered {
 		switch {
 		case found[path] == 1:
-		case found[path] == 0 && before < queued && !strings.HasPrefix(path, fmt.Sprintf("/app/%d/", kills)):
+		case found[path] == 0 && !written:
 			lost++
 		default:
-			t.Errorf("%s was answered %v before the kill, and is there %d times", path, before, found[path])
+			t.Errorf("%s was answered, on the disk before a kill: %t, and is there %d times", path, written, found[path])
 		}
 	}
 	for path, times := range found {
@@ -262,6 +234,83 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills: %d requests were answered, %d are in the index, none twice; the guarantee names %d: in the queue at a kill", kills, len(answered), len(found), lost)
+}
+
+// crowd is clients that ask one request after another, each of its own path.
+type crowd struct {
+	stop    chan struct{}
+	clients sync.WaitGroup
+	mu      sync.Mutex
+	begun   int
+	asked   [][]string // by client: the paths that were answered
+}
+
+func begin(t *testing.T, round, clients int, url string) *crowd {
+	l := &crowd{stop: make(chan struct{}), asked: make([][]string, clients)}
+	for c := range clients {
+		one := client(t)
+		l.clients.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				l.mu.Lock()
+				l.begun++
+				l.mu.Unlock()
+				path := fmt.Sprintf("/app/%d/%d/%d", round, c, n)
+				r, err := one.Get(url + path)
+				if err != nil {
+					return
+				}
+				_, err = io.Copy(io.Discard, r.Body)
+				_ = r.Body.Close()
+				if err == nil && r.StatusCode == http.StatusOK {
+					l.mu.Lock()
+					l.asked[c] = append(l.asked[c], path)
+					l.mu.Unlock()
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *crowd) count() (answered int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, paths := range l.asked {
+		answered += len(paths)
+	}
+	return answered
+}
+
+// over returns the requests that the program is done with, and how many were begun. The last answer of a client may have
+// come before its entry was in the queue; the one before it was in it, for the connection went on.
+func (l *crowd) over() (paths map[string]bool, begun int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	paths = map[string]bool{}
+	for _, asked := range l.asked {
+		for _, path := range asked[:max(0, len(asked)-1)] {
+			paths[path] = true
+		}
+	}
+	return paths, l.begun
+}
+
+// end stops the clients, and returns what was answered.
+func (l *crowd) end() map[string]bool {
+	close(l.stop)
+	l.clients.Wait()
+	paths := map[string]bool{}
+	for _, asked := range l.asked {
+		for _, path := range asked {
+			paths[path] = true
+		}
+	}
+	return paths
 }
 
 // launch starts the program, and returns where clients come and where its API is, once it is ready.
