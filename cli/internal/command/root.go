@@ -95,7 +95,7 @@ const (
 )
 
 // verbs are the commands, in the order of the help.
-var verbs = []func(*tool) *cobra.Command{status, why, wakeups, waiting, top, logs, reportVerb, wake, sleep, pause, resume, settings, adoptVerb, checkVerb, support}
+var verbs = []func(*tool) *cobra.Command{status, why, wakeups, waiting, top, logs, reportVerb, wake, sleep, pause, resume, settings, adoptVerb, checkVerb, support, version}
 
 // usage makes faults of the arguments faults of the command line.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {

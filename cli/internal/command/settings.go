@@ -19,25 +19,27 @@ import (
 var settingNames = []string{"policy", "max_connections", "timeout_seconds"}
 
 func settings(t *tool) *cobra.Command {
+	get := func(cmd *cobra.Command, _ []string) error {
+		now, err := t.nemesis.Settings(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return t.print(view{now, func(w io.Writer) { t.settingsTable(w, nil, fields(now)) }})
+	}
 	c := &cobra.Command{
 		Use: "settings", GroupID: changes,
 		Short: "What every load balancer follows: see it, and change it",
 		Long: `policy is how a pod is chosen where a CustomAutoscaler says nothing else, max_connections how many client connections one load balancer
-serves at a time, timeout_seconds how long a pod may stay silent. They are for whoever is bound to nemesis-operator.`,
+serves at a time, timeout_seconds how long a pod may stay silent. They are for whoever is bound to nemesis-operator. Without another word
+it shows them.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: get,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "get",
 		Short: "See the settings",
 		Args:  usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			now, err := t.nemesis.Settings(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return t.print(view{now, func(w io.Writer) { t.settingsTable(w, nil, fields(now)) }})
-		},
+		RunE:  get,
 	}, &cobra.Command{
 		Use:   "set NAME=VALUE …",
 		Short: "Change settings, for every load balancer at once",

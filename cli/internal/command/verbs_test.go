@@ -28,6 +28,13 @@ func TestStatus_AttentionFirstThenWhatWorks(t *testing.T) {
 	}
 }
 
+func TestVersion_IsThatOfTheFlag(t *testing.T) {
+	w := newWorld(t)
+	if got, want := w.run(t, "version").ok(t), w.run(t, "--version").ok(t); got != want || !strings.HasPrefix(got, "nemesis ") {
+		t.Errorf("%q, and the flag says %q", got, want)
+	}
+}
+
 func TestStatus_NothingThere(t *testing.T) {
 	w := newWorld(t)
 	golden(t, "status-empty.txt", w.run(t, "status").ok(t))
@@ -261,6 +268,8 @@ func TestSettings_WhatIsNotNamedStays(t *testing.T) {
 	w := newWorld(t)
 	w.settings = common.BalancerSettings{Policy: new(common.LeastConnections), MaxConnections: new(int32(10000)), TimeoutSeconds: new(int32(600))}
 	golden(t, "settings-get.txt", w.run(t, "settings", "get").ok(t))
+	golden(t, "settings-get.txt", w.run(t, "settings").ok(t))
+	w.run(t, "settings", "show").fails(t, misused, `unknown command "show"`)
 	golden(t, "settings-set.txt", w.run(t, "settings", "set", "policy=prequal", "timeout_seconds=30").ok(t))
 	if got := fields(w.settings); got["policy"] != "prequal" || got["max_connections"] != int32(10000) || got["timeout_seconds"] != int32(30) {
 		t.Errorf("%v", got)

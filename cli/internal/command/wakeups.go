@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,15 +26,23 @@ type wakeUp struct {
 
 func wakeups(t *tool) *cobra.Command {
 	c := &cobra.Command{
-		Use: "wakeups APP", GroupID: asks,
+		Use: "wakeups [APP]", GroupID: asks,
 		Short: "Where the time of a wake-up goes: its phases, and how long starts take",
-		Long: `Shows the last wake-up from zero phase by phase, each as a bar on the time from the first request's arrival to the first byte of its
-answer; and below how long the last starts took, from start call to ready, as they were learned. The wake-up's id is the trace of its
-first request.`,
-		Example:           "  nemesis wakeups modelserver",
-		Args:              cobra.ExactArgs(1),
+		Long: `With APP shows its last wake-up from zero phase by phase, each as a bar on the time from the first request's arrival to the first byte
+of its answer; and below how long the last starts took, from start call to ready, as they were learned. The wake-up's id is the trace of
+its first request. Without APP a line for the last wake-up of each application, the newest first.`,
+		Example: `  nemesis wakeups modelserver
+  nemesis wakeups -A`,
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
+					all, err := t.nemesis.Applications(ctx, t.namespace(), "")
+					woken := wokenUp(all)
+					return view{woken, func(w io.Writer) { t.lastWakeUps(w, woken) }}, err
+				})
+			}
 			name, err := t.nemesis.NameOf(args[0])
 			if err != nil {
 				return err
@@ -48,7 +57,57 @@ first request.`,
 			})
 		},
 	}
-	return t.watchFlags(c)
+	return t.allFlag(t.watchFlags(c))
+}
+
+// woken is an application whose last wake-up is known.
+type woken struct {
+	Namespace  string            `json:"namespace"`
+	Deployment string            `json:"deployment"`
+	Last       autoscaler.WakeUp `json:"lastWakeUp"`
+	Expected   *float64          `json:"expectedStartSeconds,omitempty"`
+}
+
+// wokenUp are those of which a wake-up is known, the newest first.
+func wokenUp(all []autoscaler.Application) []woken {
+	known := []woken{} // [] in JSON
+	for _, a := range all {
+		if a.LastWakeUp != nil {
+			known = append(known, woken{a.Namespace, a.Deployment, *a.LastWakeUp, a.ExpectedStartSeconds})
+		}
+	}
+	slices.SortStableFunc(known, func(a, b woken) int { return b.Last.ArrivedAt.Compare(a.Last.ArrivedAt) })
+	return known
+}
+
+// lastWakeUps is a line for each.
+func (t *tool) lastWakeUps(w io.Writer, all []woken) {
+	if len(all) == 0 {
+		fmt.Fprintf(w, "Of %s no wake-up was seen since the controller started.\n", cmp.Or(t.namespace(), "the namespaces that you may see"))
+		return
+	}
+	table := show.Table{Heads: []string{"APPLICATION", "WOKE", "OUTCOME", "LONGEST PHASE", "NEXT EXPECTED"}}
+	for _, a := range all {
+		next := "-"
+		if a.Expected != nil {
+			next = show.Seconds(*a.Expected)
+		}
+		table.Cells(show.Cell{Text: a.Namespace + "/" + a.Deployment}, show.Cell{Text: show.Ago(&a.Last.ArrivedAt, t.Now()) + " ago"},
+			show.Cell{Text: wokenInWords(a.Last)}, show.Cell{Text: longest(a.Last), Tone: show.Faint}, show.Cell{Text: next})
+	}
+	table.Write(w, t.palette())
+}
+
+// longest is the phase that took most of the time until the first byte.
+func longest(u autoscaler.WakeUp) string {
+	said, most, before, whole := "-", 0.0, 0.0, lasted(u)
+	for _, phase := range u.Phases {
+		if took := phase.SinceArrivalMs - before; took > most && phase.SinceArrivalMs <= whole {
+			said, most = string(phase.Phase)+" "+show.Milliseconds(took), took
+		}
+		before = max(before, phase.SinceArrivalMs)
+	}
+	return said
 }
 
 // learned are the times of the last starts, which the CustomAutoscaler keeps; none where it cannot be read.
@@ -99,6 +158,9 @@ func wokenInWords(u autoscaler.WakeUp) string {
 
 // lasted is until the first byte of the answer, where there is one: the kubelet often calls the pod ready later.
 func lasted(u autoscaler.WakeUp) float64 {
+	if len(u.Phases) == 0 {
+		return 0
+	}
 	at := len(u.Phases) - 1
 	if i := slices.IndexFunc(u.Phases, func(p autoscaler.WakeUpPhase) bool { return p.Phase == autoscaler.WakeUpPhasePhaseFirstByte }); i >= 0 {
 		at = i

@@ -90,7 +90,7 @@ func (r Report) lead() []string {
 		return append(said, "Nothing is known of this time: nobody led, or the history was not kept.")
 	}
 	if r.Partly > 0 {
-		said = append(said, "Of "+number(int64(r.Partly))+" not the whole period is known; what is said here is of the time that is.")
+		said = append(said, "Of "+number(int64(r.Partly))+" of them a part of the period is not known; what is said here is of the rest of it.")
 	}
 	return said
 }

@@ -87,7 +87,7 @@ func (h *holding) demand(spec Spec, s State) ([]Reason, time.Time) {
 		rate := max(s.Demand.Arrivals.Short, s.Demand.Arrivals.Long)
 		reasons = append(reasons, Reason{
 			Rule: "RequestRate", Effect: Wish, Trigger: ByDemand, Replicas: rateCount(spec, s.Demand),
-			Brief:   fmt.Sprintf("for %v requests a second and pod", spec.TargetRequestRate),
+			Brief:   fmt.Sprintf("for %v requests a second in each pod", spec.TargetRequestRate),
 			Message: fmt.Sprintf("%v requests a second, %v a pod", round(rate), spec.TargetRequestRate),
 			Inputs: []Input{
 				{Name: "arrivals", Value: rate, Unit: "requests/s", Age: s.Demand.Age},
@@ -150,7 +150,7 @@ func concurrency(spec Spec, s State, target float64) Reason {
 		note += fmt.Sprintf(", and %v wait", round(w.waiting))
 	}
 	r.Message = fmt.Sprintf("%v requests at a time%s; %v a pod", round(w.working), note, round(target))
-	r.Brief = fmt.Sprintf("for %v requests at a time and pod", round(target))
+	r.Brief = fmt.Sprintf("for %v requests at a time in each pod", round(target))
 	r.Inputs = []Input{
 		{Name: "concurrency", Value: w.working, Unit: "requests", Age: d.Age},
 		{Name: "waiting", Value: w.waiting, Unit: "requests", Age: s.Traffic.Age},
