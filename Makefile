@@ -23,7 +23,7 @@ WITH_CLUSTER := deployments/with-cluster
 
 ##@ The two commands
 .PHONY: demo test
-demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
+demo: prerequisites compiled ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
 # First what writes into the tree. Then the tests on a cluster, which mostly wait, and beside them, with what they leave of the
@@ -175,7 +175,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-console run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command compiled kubernetes images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-console run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
 	@$(MAKE) chart reference # after what they are made from
@@ -204,6 +204,14 @@ STAMP := github.com/nemesis-scaling/nemesis/pkg/build
 command: ## build/bin/nemesis, the command; as kubectl-nemesis, beside it, a plugin of kubectl
 	@cd cli && GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X $(STAMP).version=$(shell cat VERSION) -X $(STAMP).revision=$(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" -o ../build/bin/nemesis ./cmd/nemesis
 	@for name in kubectl-nemesis kubectl_complete-nemesis; do ln -sf nemesis build/bin/$$name; done
+
+# The first time, side by side: one alone leaves a processor idle while it fetches and links.
+compiled:
+	@if [ -z "$${KUBECONFIG:-}" ] && [ ! -x "$(CACHE)/bin/kubernetes" ]; then \
+	  (cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes) && build/bin/lanes -make "$(MAKE)" -out build/compiled kubernetes images; fi
+
+kubernetes:
+	@cd deployments && mkdir -p "$(CACHE)/bin" && GOWORK=off CGO_ENABLED=0 go build -o "$(CLUSTER)" ./local-kubernetes && "$(CLUSTER)" build
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images
