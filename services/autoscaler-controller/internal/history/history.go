@@ -2,7 +2,7 @@
 // pod seconds, in rings of falling resolution, and what scaling saved. It holds the rings, their downsampling and
 // their encoding; when it is sampled, and where it is kept, is told it from outside.
 //
-// It is pure. A Sample is what held over a span of time and what was counted in it. Every ring is filled from the
+// It is pure. A Sample is what was seen at the end of a span of time and what was counted in it. Every ring is filled from the
 // samples themselves, not one ring from another, so that each is exact by itself. A time over which nobody looked
 // is a gap: its slots say that they were not observed, and no sum counts it.
 //
@@ -17,7 +17,7 @@ import "time"
 
 // Sample is one application over a span of time.
 type Sample struct {
-	// What held over the span.
+	// What was seen at the span's end.
 	Waiting  int32 // requests that wait
 	Replicas int32 // pods that are asked for
 	Ready    int32 // of these, that serve
@@ -32,6 +32,11 @@ type Sample struct {
 	Decisions int32
 	Wakes     []Wake
 }
+
+// gauges are what a sample has seen at the moment in which it was taken, of what a ring keeps the most.
+type gauges struct{ waiting, replicas, ready int32 }
+
+func (s *Sample) gauges() gauges { return gauges{s.Waiting, s.Replicas, s.Ready} }
 
 // Resolution names a ring.
 type Resolution string
@@ -92,6 +97,8 @@ type History struct {
 	fired   fired
 	savings Savings
 	until   time.Time // of the newest sample
+	seen    gauges    // in that one,
+	known   bool      // if it was taken here: it is not kept
 }
 
 // maxSpan bounds a sample: who has not looked for longer does not know what was.
@@ -107,13 +114,17 @@ func (h *History) Add(from, now time.Time, s Sample) {
 	if span <= 0 || span > maxSpan {
 		return
 	}
-	h.until = now
+	before := s.gauges() // of a time of which no more is known
+	if h.known && from.Equal(h.until) {
+		before = h.seen
+	}
+	h.until, h.seen, h.known = now, s.gauges(), true
 	if h.savings.Since.IsZero() {
 		h.savings.Since = from
 	}
 	h.savings.add(span.Seconds(), &s)
 	for i := range h.rings {
-		h.rings[i].add(shapes[i], from, now, &s)
+		h.rings[i].add(shapes[i], from, now, before, &s)
 	}
 	h.ledger.add(from, now, &s)
 }
@@ -146,7 +157,7 @@ func (h *History) Follow(older *History) *History {
 	}
 	older.savings.Grow(Savings{}, h.savings)
 	if h.until.After(older.until) {
-		older.until = h.until
+		older.until, older.seen, older.known = h.until, h.seen, h.known
 	}
 	return older
 }

@@ -68,12 +68,18 @@ type open struct {
 	ready, decisions  int32
 }
 
+// look takes what there was at a moment within the slot.
+func (o *open) look(g gauges) {
+	o.waiting, o.replicas, o.ready = max(o.waiting, g.waiting), max(o.replicas, g.replicas), max(o.ready, g.ready)
+}
+
 func number(at time.Time, of time.Duration) int64 { return at.UnixNano() / int64(of) }
 
 func beginning(n int64, of time.Duration) time.Time { return time.Unix(0, n*int64(of)) }
 
-// add takes a sample, divided among the slots over which its span goes.
-func (r *ring) add(of shape, from, to time.Time, s *Sample) {
+// add takes a sample, divided among the slots over which its span goes. What was looked at stands where the span ends, for
+// that is when it was; the slots that the span comes through have what was known as it began (before).
+func (r *ring) add(of shape, from, to time.Time, before gauges, s *Sample) {
 	span := to.Sub(from)
 	for begin := from; begin.Before(to); {
 		n := number(begin, of.slot)
@@ -87,9 +93,11 @@ func (r *ring) add(of shape, from, to time.Time, s *Sample) {
 		o.seen += part
 		o.arrivals += max(s.Arrivals, 0) * share
 		o.pods += float64(max(s.Pods, 0)) * part.Seconds()
-		o.waiting, o.replicas, o.ready = max(o.waiting, s.Waiting), max(o.replicas, s.Replicas), max(o.ready, s.Ready)
-		if !end.Before(to) { // they are whole: a span's stand where it ends
-			o.decisions += max(s.Decisions, 0)
+		if end.Before(to) {
+			o.look(before)
+		} else {
+			o.look(s.gauges())
+			o.decisions += max(s.Decisions, 0) // they are whole: a span's stand where it ends
 		}
 		begin = end
 	}
@@ -207,7 +215,7 @@ func (o *open) join(before *open) {
 	o.arrivals += before.arrivals
 	o.pods += before.pods
 	o.decisions += before.decisions
-	o.waiting, o.replicas, o.ready = max(o.waiting, before.waiting), max(o.replicas, before.replicas), max(o.ready, before.ready)
+	o.look(gauges{before.waiting, before.replicas, before.ready})
 }
 
 // reopen is a closed slot as an open one, which closes to the same.
