@@ -93,12 +93,6 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autosc
 	return nil
 }
 
-// nextBeat is how long it is until traffic is sent, to all who follow in the same moment: to wake up for each of them alone costs more than
-// what is sent.
-func nextBeat(now time.Time) time.Duration {
-	return ordinaryEvery - time.Duration(now.UnixNano())%ordinaryEvery
-}
-
 // follower is one stream.
 type follower struct {
 	api    *api
@@ -110,13 +104,15 @@ type follower struct {
 
 // follow sends what changes until one of the ends comes.
 func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
-	traffic := time.NewTimer(nextBeat(time.Now()))
-	defer traffic.Stop()
-	var last time.Time // that was looked for what is urgent
+	pulse := &f.api.pulse
+	pulse.enter()
+	defer pulse.leave()
 	quiet := time.NewTicker(heartbeatTime)
 	defer quiet.Stop()
-	for ordinary := true; ; {
-		update, changed := f.api.News.Since(f.at, ordinary, eventsAtOnce)
+	_, told := pulse.next()
+	for told--; ; { // what traffic there is is told at first
+		beat, traffic := pulse.next()
+		update, _ := f.api.News.Since(f.at, traffic != told, eventsAtOnce)
 		sent, err := f.send(&update)
 		if err != nil {
 			return // whoever asked has gone, or reads too slowly
@@ -125,17 +121,14 @@ func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
 		if update.Hurry {
 			continue
 		}
+		if told = traffic; update.More {
+			pulse.behind.Store(true)
+		}
 		if sent {
 			quiet.Reset(heartbeatTime)
 		}
-		ordinary = false
 		select {
-		case <-changed:
-			time.Sleep(max(eventsApart, looksApart-time.Since(last)))
-			last = time.Now()
-		case <-traffic.C:
-			ordinary = true
-			traffic.Reset(nextBeat(time.Now()))
+		case <-beat:
 		case <-quiet.C:
 			if f.events.comment(f.at) != nil {
 				return

@@ -175,6 +175,43 @@ func TestEvents_WhatHappensAllTheTimeIsLookedAtTenTimesASecond(t *testing.T) {
 	})
 }
 
+// What costs is to send, and not what is sent.
+func TestEvents_ADecisionTakesTrafficAlong(t *testing.T) {
+	for name, every := range map[string]time.Duration{"in the midst of a beat": ordinaryEvery, "three in two beats": ordinaryEvery * 2 / 3} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newParts()
+				s := followEvents(t, p.handler(t), "")
+				time.Sleep(ordinaryEvery * 6 / 10)
+				decisions, sends, longest, since := 0, map[string]bool{}, time.Duration(0), time.Now()
+				for begin := time.Now(); time.Since(begin) < 20*ordinaryEvery; time.Sleep(10 * time.Millisecond) {
+					n := int64(time.Since(begin) / (10 * time.Millisecond))
+					p.fleet.Report(fleet.Report{Balancer: "lb", StartedAt: long, Sequence: n + 1, Applications: []fleet.Traffic{{Key: key, Requests: n + 1}}}, time.Now())
+					p.board.Changed(key, false)
+					if time.Since(begin) >= time.Duration(decisions)*every {
+						p.board.Decided(fleet.Record{Key: key, ID: fmt.Sprint(n)})
+						decisions++
+					}
+					for _, e := range s.all() {
+						if e.id != "" {
+							sends[e.id] = true
+						}
+						if e.name == "application" {
+							longest, since = max(longest, time.Since(since)), time.Now()
+						}
+					}
+				}
+				if most := decisions + 12; len(sends) > most || len(sends) < 20 {
+					t.Errorf("%d decisions, and traffic all the time, in 20 beats: sent %d times, at most %d is enough", decisions, len(sends), most)
+				}
+				if longest > ordinaryEvery*3/2+100*time.Millisecond {
+					t.Errorf("of the traffic nothing was said for %v", longest)
+				}
+			})
+		})
+	}
+}
+
 func TestEvents_TrafficComesToAllInTheSameMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts()

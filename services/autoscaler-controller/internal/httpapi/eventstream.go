@@ -17,8 +17,11 @@ type events struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	buffer  bytes.Buffer
-	last    int // where the last event begins
+	until   time.Time // whoever reads has to have read by then
 }
+
+// deadlineEvery is how often it is said anew by when whoever reads has to have read.
+const deadlineEvery = 5 * time.Second
 
 // bufferingHeader is read by proxies that keep answers back.
 const bufferingHeader = "X-Accel-Buffering"
@@ -48,7 +51,6 @@ func (e *events) add(name string, data []byte) {
 	if data == nil {
 		return
 	}
-	e.last = e.buffer.Len()
 	e.buffer.WriteString("event: " + name + "\ndata: ")
 	e.buffer.Write(data)
 	e.buffer.WriteString("\n\n")
@@ -73,18 +75,18 @@ func (e *events) send(behind news.Position) error {
 	if !e.some() {
 		return nil
 	}
-	rest := bytes.Clone(e.buffer.Bytes()[e.last:])
-	e.buffer.Truncate(e.last)
-	e.buffer.WriteString("id: " + behind.String() + "\n")
-	e.buffer.Write(rest)
+	e.buffer.Truncate(e.buffer.Len() - 1) // the line that ends the last event
+	e.buffer.WriteString("id: " + behind.String() + "\n\n")
 	return e.flush()
 }
 
 func (e *events) flush() error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer that has none needs none
+	if now := time.Now(); e.until.Sub(now) < writeTimeout { // seldom: it costs more than to encrypt
+		e.until = now.Add(writeTimeout + deadlineEvery)
+		_ = e.control.SetWriteDeadline(e.until) // a writer that has none needs none
+	}
 	_, err := e.w.Write(e.buffer.Bytes())
 	e.buffer.Reset()
-	e.last = 0
 	if err != nil {
 		return err //nolint:wrapcheck // of one who has gone
 	}

@@ -184,6 +184,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 		Options: o, codec: codec,
 		watches: seats{most: maxWatches, mostOfOne: maxOfOne}, streams: seats{most: maxStreams, mostOfOne: maxStreamsOfMe},
 	}
+	api.pulse.news = o.News
 	o.News.OnRemoved(api.told.forget)
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
@@ -235,6 +236,7 @@ type api struct {
 	codec   *SettingsCodec
 	watches seats
 	streams seats // of events
+	pulse   pulse
 	told    told
 	words   words
 }
