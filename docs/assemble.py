@@ -47,6 +47,8 @@ WHOLE = {
     "services/sidecar/README.md": ("reference/sidecar.md", "Manual of the sidecar"),
 }
 
+REFERENCE = re.compile(r"\]\[([^\]\s]+)\]")
+DEFINITION = re.compile(r"^\[([^\]]+)\]: +(\S+)$", re.MULTILINE)
 INCLUDE = re.compile(r"^<!-- include (\S+?)#(\S+) -->$", re.MULTILINE)
 LINK = re.compile(r"(?<!\!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 FENCE = re.compile(r"^ *(```|~~~)")
@@ -87,6 +89,25 @@ def section(text: str, anchor: str, where: str) -> str:
     if not rank:
         raise Fault(f"{where}: there is no heading for #{anchor}")
     return "\n".join(taken).strip("\n")
+
+
+def prose(text: str) -> str:
+    """The text without code, neither in blocks nor in lines."""
+    return re.sub(r"(`+)(?:(?!\1).)+\1", "", "\n".join(line for code, line in pieces(text) if not code), flags=re.DOTALL)
+
+
+def references(text: str, file: str) -> None:
+    """Links whose targets stand apart lead to one, and out of the repository: others are not turned into the site's."""
+    told = prose(text)
+    defined = {found[1]: found[2] for found in DEFINITION.finditer(told)}
+    used = {found[1] for found in REFERENCE.finditer(told)}
+    if lost := sorted(used - defined.keys()):
+        raise Fault(f"{file}: the link [{lost[0]}] is nowhere defined")
+    if idle := sorted(defined.keys() - used):
+        raise Fault(f"{file}: [{idle[0]}] is defined, and no link")
+    for name, target in defined.items():
+        if not re.match(r"https?://", target):
+            raise Fault(f"{file}: [{name}]: a link within the repository is written in its place, [text]({target})")
 
 
 class Site:
@@ -134,6 +155,7 @@ class Site:
         """A page of docs/, with what it includes."""
         page = self.pages[file]
         source = self.read(file, file)
+        references(source, file)
 
         def included(found: re.Match[str]) -> str:
             wanted = posixpath.normpath(posixpath.join(posixpath.dirname(file), found[1]))
@@ -145,7 +167,9 @@ class Site:
     def whole_page(self, file: str) -> str:
         """A file of the repository as a page, under a title that says which."""
         page, title = self.whole[file]
-        body = self.relink(self.read(file, file), file, page)
+        source = self.read(file, file)
+        references(source, file)
+        body = self.relink(source, file, page)
         first, _, rest = body.partition("\n")
         if not first.startswith("# "):
             raise Fault(f"{file}: it has no title in its first line")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from assemble import ROOT, WHOLE, Fault, Site, section, slug
+from assemble import HEADING, LINK, ROOT, WHOLE, Fault, Site, pieces, prose, section, slug
+
+import contract
 
 
 @pytest.fixture
@@ -85,6 +88,59 @@ def test_a_link_to_no_file_is_a_fault(site: Site, root: Path, link: str) -> None
     (root / "docs/index.md").write_text(f"# Home\n[x]({link})\n")
     with pytest.raises(Fault, match="leads to no file"):
         site.own_page("docs/index.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[a][b]\n", r"\[b\] is nowhere defined"),
+        ("[a][b]\n\n[b]: https://example.com\n[c]: https://example.com\n", r"\[c\] is defined, and no link"),
+        ("[a][b]\n\n[b]: how-to/one.md\n", r"written in its place, \[text\]\(how-to/one.md\)"),
+    ],
+)
+def test_a_link_whose_target_stands_apart_has_one_that_is_elsewhere(site: Site, root: Path, text: str, says: str) -> None:
+    (root / "docs/index.md").write_text("# Home\n" + text)
+    with pytest.raises(Fault, match=says):
+        site.own_page("docs/index.md")
+
+
+def test_what_looks_like_such_a_link_in_code_is_none(site: Site, root: Path) -> None:
+    (root / "docs/index.md").write_text("# Home\n`x[a][b]` and\n```sh\njq '.x[a][c]'\n```\n")
+    assert "`x[a][b]`" in site.own_page("docs/index.md")
+
+
+APART = {"node_modules", "build", ".venv", ".git", "testdata"}
+
+
+def anchors(text: str) -> set[str]:
+    """Where in a file a link may lead: its headings, those of the same words numbered, and what it names itself."""
+    found: dict[str, int] = {}
+    for code, line in pieces(text):
+        heading = None if code else HEADING.match(line)
+        if heading:
+            found[slug(heading[2])] = found.get(slug(heading[2]), 0) + 1
+    numbered = {f"{name}-{n}" for name, times in found.items() for n in range(1, times)}
+    return set(found) | numbered | set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+
+
+def test_every_link_within_the_repository_leads_to_a_file_and_a_heading() -> None:
+    faults, seen = [], 0
+    made = {ROOT / "docs" / "reference" / name: text for name, text in contract.pages(ROOT / "api").items()}
+    files = [p for p in ROOT.rglob("*.md") if not APART & set(p.relative_to(ROOT).parts)]
+    for file in files:
+        for found in LINK.finditer(prose(file.read_text(encoding="utf-8"))):
+            path, _, anchor = found[2].partition("#")
+            if re.match(r"[a-z]+:", found[2]):
+                continue
+            seen += 1
+            there = (file.parent / path).resolve() if path else file
+            where = f"{file.relative_to(ROOT)}: {found[2]}"
+            if there not in made and (ROOT not in there.parents or not there.exists()):
+                faults.append(f"{where} leads to no file")
+            elif anchor and there.suffix == ".md" and anchor not in anchors(made.get(there) or there.read_text(encoding="utf-8")):
+                faults.append(f"{where} leads to no heading")
+    assert seen > 100, f"{seen} links in {len(files)} files"
+    assert not faults, "\n".join(faults)
 
 
 def test_the_text_of_a_link_may_go_on_in_the_next_line(site: Site, root: Path) -> None:
