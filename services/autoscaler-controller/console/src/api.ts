@@ -37,15 +37,16 @@ export class Refused extends Error {
   }
 }
 
-// roots are where the controller and the load balancer are, seen from the page's own address. The load balancer is
-// reached where the page came through the API server's proxy: it stands beside the controller there.
-export function roots(page: string): { controller: string; balancer: string | null } {
+// roots are where the services are, seen from the page's own address. Load balancer and collector are reached where the
+// page came through the API server's proxy: they stand beside the controller there.
+export function roots(page: string): { controller: string; balancer: string | null; collector: string | null } {
   const controller = new URL("..", new URL(".", page)).href;
   const proxied = /^(.*\/services\/)(?:https?:)?[^/]+(\/proxy\/)$/.exec(controller);
-  return { controller, balancer: proxied ? `${proxied[1]}https:load-balancer:8081${proxied[2]}` : null };
+  const beside = (service: string) => (proxied ? `${proxied[1]}https:${service}${proxied[2]}` : null);
+  return { controller, balancer: beside("load-balancer:8081"), collector: beside("metrics-collector:8080") };
 }
 
-const root = typeof document === "undefined" ? { controller: "", balancer: null } : roots(document.baseURI);
+const root = typeof document === "undefined" ? { controller: "", balancer: null, collector: null } : roots(document.baseURI);
 
 export const reachesBalancer = root.balancer !== null;
 
@@ -88,9 +89,9 @@ export async function ofBalancer<T>(path: string, signal?: AbortSignal): Promise
 }
 
 // health is what a service says of itself to anybody; one that cannot serve says so too.
-export async function health(of: "controller" | "balancer", signal?: AbortSignal): Promise<Schemas["Health"]> {
+export async function health(of: keyof typeof root, signal?: AbortSignal): Promise<Schemas["Health"]> {
   const base = root[of];
-  if (base === null) throw new Refused(0, "the load balancer is not reached from here");
+  if (base === null) throw new Refused(0, "it is not reached from here");
   let answer: Response;
   try {
     answer = await fetch(new URL("readyz", base), { signal, cache: "no-store", credentials: "same-origin", redirect: "error" });

@@ -17,6 +17,7 @@ export interface Row {
   blocked: boolean;
   refused: boolean; // a claim of its CustomAutoscaler is
   failed: boolean; // the last decision was
+  missing?: number; // since when metrics that its rules look at are, in ms
   wakeUp?: { outcome: string; seconds?: number };
   savings?: Savings;
   seenAt: number; // when the savings were read
@@ -33,8 +34,22 @@ export function rowOf(a: Application, now: number): Row {
     replicas: a.replicas, ready: a.readyReplicas, max: a.maxReplicas, inFlight: a.traffic.inFlight, waiting: a.traffic.waiting,
     start: a.expectedStartSeconds, blocked: a.blocked !== undefined || a.conditions.some(troubles), refused: !!a.refusedClaims?.length, failed: a.lastDecision?.result === "failed",
     wakeUp: a.lastWakeUp && { outcome: a.lastWakeUp.outcome, seconds: first && first.sinceArrivalMs / 1000 },
-    savings: a.savings, seenAt: now,
+    missing: missingSince(a.conditions)?.since, savings: a.savings, seenAt: now,
   };
+}
+
+// firstMeasured is how long the Kubernetes metrics API may take until it knows a new pod, as `nemesis status` has it.
+const firstMeasured = 120_000;
+
+// missingSince is since when not everything is known that thresholds and rules look at, and the controller's words for it.
+export function missingSince(conditions: Application["conditions"]): { since: number; message: string } | undefined {
+  const c = conditions.find((one) => one.type === "ThresholdsActive" && one.status === "False" && one.reason === "MetricsMissing");
+  return c && { since: Date.parse(c.lastTransitionTime), message: c.message ?? "" };
+}
+
+// overdue tells whether what is missing should be known by now: of who has just been woken it need not be.
+export function overdue(missing: number | undefined, now: number): boolean {
+  return missing !== undefined && now - missing >= firstMeasured;
 }
 
 // troubles tells of a condition whether people should look at it.
@@ -49,6 +64,7 @@ export function changed(row: Row | undefined, c: ApplicationChange, now: number)
     replicas: c.replicas, ready: c.readyReplicas, max: c.maxReplicas, inFlight: c.inFlight, waiting: c.waiting,
     start: c.expectedStartSeconds, blocked: c.blocked ?? false, refused: c.claimRefused ?? false, failed: row?.failed ?? false,
     wakeUp: c.wakeUpOutcome ? { outcome: c.wakeUpOutcome, seconds: c.wakeUpSeconds } : undefined,
+    missing: c.metricsMissingSince ? Date.parse(c.metricsMissingSince) : undefined,
     savings: row?.savings, seenAt: row?.seenAt ?? now,
   };
 }
@@ -65,24 +81,25 @@ export function decidedAlso(listed: Decision[], fresh: Decision[]): Decision[] {
 }
 
 // attention is why people should look at a row, the gravest first; "" is nothing.
-export function attention(r: Row): string {
+export function attention(r: Row, now: number): string {
   if (r.blocked) return r.state === "Waking" || r.waiting > 0 ? "cannot start" : "needs a look";
   if (r.failed) return "scaling failed";
   if (r.refused) return "claim refused";
   if (r.state === "Unknown") return "no Deployment";
+  if (overdue(r.missing, now)) return "metrics missing";
   if (r.waiting > 0) return r.state === "Waking" ? "waking, requests wait" : "requests wait";
   return "";
 }
 
 // grave are the reasons to look at a row that do not pass by themselves.
-export const grave = ["cannot start", "needs a look", "scaling failed", "claim refused", "no Deployment"];
+export const grave = ["cannot start", "needs a look", "scaling failed", "claim refused", "no Deployment", "metrics missing"];
 const order = [...grave, "waking, requests wait", "requests wait"];
 const states = ["Waking", "FallingAsleep", "Awake", "Asleep", "Unknown"];
 
 export type Sorting = "attention" | "name" | "state" | "replicas" | "waiting" | "start" | "idle" | "saved";
 
-function rank(r: Row): number {
-  const at = order.indexOf(attention(r));
+function rank(r: Row, now: number): number {
+  const at = order.indexOf(attention(r, now));
   return at < 0 ? order.length + states.indexOf(r.state) : at;
 }
 
@@ -101,7 +118,7 @@ const byKey = (a: Row, b: Row) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
 export function sorted(rows: Row[], by: Sorting, descending: boolean, now: number): Row[] {
   const value: Record<Sorting, (r: Row) => number> = {
-    attention: rank, name: () => 0, state: (r) => states.indexOf(r.state), replicas: (r) => -r.replicas, waiting: (r) => -r.waiting,
+    attention: (r) => rank(r, now), name: () => 0, state: (r) => states.indexOf(r.state), replicas: (r) => -r.replicas, waiting: (r) => -r.waiting,
     start: (r) => -(r.start ?? -1), idle: (r) => -idle(r), saved: (r) => -saved(r, now),
   };
   const of = value[by];
@@ -111,11 +128,11 @@ export function sorted(rows: Row[], by: Sorting, descending: boolean, now: numbe
   return descending ? out.reverse() : out;
 }
 
-export function chosen(rows: Iterable<Row>, text: string, state: string): Row[] {
+export function chosen(rows: Iterable<Row>, text: string, state: string, now: number): Row[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const out: Row[] = [];
   for (const r of rows) {
-    if (state === "attention" ? attention(r) === "" : state !== "" && r.state !== state) continue;
+    if (state === "attention" ? attention(r, now) === "" : state !== "" && r.state !== state) continue;
     if (words.every((w) => r.key.includes(w) || r.autoscaler.includes(w))) out.push(r);
   }
   return out;
@@ -135,7 +152,7 @@ export function sum(rows: Iterable<Row>, now: number): Sum {
   for (const r of rows) {
     s.all++;
     s.byState[r.state] = (s.byState[r.state] ?? 0) + 1;
-    if (attention(r) !== "") s.attention++;
+    if (attention(r, now) !== "") s.attention++;
     s.waiting += r.waiting;
     s.pods += r.replicas;
     s.saved += saved(r, now);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Application, ApplicationChange } from "./api";
 import { roots } from "./api";
-import { attention, changed, chosen, idle, rowOf, saved, sorted, sum, type Row } from "./fleet";
+import { attention, changed, chosen, idle, missingSince, rowOf, saved, sorted, sum, type Row } from "./fleet";
 import { placeOf, to } from "./route";
 import { Parser } from "./sse";
 import { bars } from "./views/wakeup";
@@ -36,21 +36,34 @@ describe("the stream of events", () => {
 
 describe("where the API is", () => {
   it.each([
-    ["https://c:8080/console/", "https://c:8080/", null],
-    ["https://c:8080/console/index.html", "https://c:8080/", null],
+    ["https://c:8080/console/", "https://c:8080/", null, null],
+    ["https://c:8080/console/index.html", "https://c:8080/", null, null],
     [
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/",
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/",
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:load-balancer:8081/proxy/",
+      "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:metrics-collector:8080/proxy/",
     ],
-  ])("seen from %s", (page, controller, balancer) => expect(roots(page)).toEqual({ controller, balancer }));
+  ])("seen from %s", (page, controller, balancer, collector) => expect(roots(page)).toEqual({ controller, balancer, collector }));
 });
 
 describe("a row", () => {
   it.each<[Partial<ApplicationChange>, string]>([
     [{}, ""], [{ state: "Awake" }, ""], [{ state: "Unknown" }, "no Deployment"], [{ state: "Waking", waiting: 2 }, "waking, requests wait"],
     [{ state: "Awake", waiting: 2 }, "requests wait"], [{ state: "Waking", blocked: true }, "cannot start"], [{ blocked: true }, "needs a look"], [{ claimRefused: true }, "claim refused"], [{ blocked: true, claimRefused: true }, "needs a look"],
-  ])("%j needs: %s", (more, want) => expect(attention(row(more))).toBe(want));
+  ])("%j needs: %s", (more, want) => expect(attention(row(more), 0)).toBe(want));
+  it("waits two minutes for what a new pod uses", () => {
+    const since = "2026-03-04T12:00:00Z", at = (s: number) => Date.parse(since) + 1000 * s;
+    const condition = { type: "ThresholdsActive", status: "False", reason: "MetricsMissing", message: "not known: CPU_USAGE of 1 of 2 ready pods", lastTransitionTime: since };
+    const listed = rowOf({ ...change({ state: "Awake" }), traffic: {}, conditions: [condition] } as unknown as Application, 0);
+    for (const r of [listed, row({ state: "Awake", metricsMissingSince: since })]) {
+      expect([0, 119, 120, 3600].map((s) => attention(r, at(s)))).toEqual(["", "", "metrics missing", "metrics missing"]);
+      expect(sum([r], at(120)).attention).toBe(1);
+    }
+    expect(missingSince([condition] as Application["conditions"])).toEqual({ since: at(0), message: condition.message });
+    expect(missingSince([{ ...condition, status: "True", reason: "MetricsKnown" }] as Application["conditions"])).toBeUndefined();
+    expect(attention(changed(listed, change({ state: "Awake" }), 0), at(3600))).toBe(""); // they came
+  });
   it("takes what is listed", () => {
     const a = { ...change({ state: "Awake", replicas: 2 }), readyReplicas: 1, idleTime: 1, pods: [], traffic: { inFlight: 3, waiting: 1 }, conditions: [{ type: "Contested", status: "True" }], lastDecision: { result: "failed" } } as unknown as Application;
     expect(rowOf(a, 7)).toMatchObject({ key: "shop/cart", ready: 1, inFlight: 3, waiting: 1, blocked: true, refused: false, failed: true, seenAt: 7 });
@@ -76,16 +89,16 @@ describe("the fleet", () => {
     expect(names(sorted(rows, "waiting", false, 0))).toBe("cabd");
   });
   it("is chosen by words and by state", () => {
-    expect(names(chosen(rows, "shop b", ""))).toBe("b");
-    expect(names(chosen(rows, "", "attention"))).toBe("cd");
-    expect(names(chosen(rows, "", "Asleep"))).toBe("ad");
-    expect(chosen(rows, "nothing", "")).toEqual([]);
+    expect(names(chosen(rows, "shop b", "", 0))).toBe("b");
+    expect(names(chosen(rows, "", "attention", 0))).toBe("cd");
+    expect(names(chosen(rows, "", "Asleep", 0))).toBe("ad");
+    expect(chosen(rows, "nothing", "", 0)).toEqual([]);
   });
   it("is summed up", () => expect(sum(rows, 0)).toMatchObject({ all: 4, attention: 2, waiting: 9, pods: 3, byState: { Asleep: 2, Awake: 1, Waking: 1 } }));
   it("of ten thousand is sorted and chosen within a blink", () => {
     const many = Array.from({ length: 10_000 }, (_, i) => row({ deployment: `app-${i}`, waiting: i % 97, state: i % 3 ? "Asleep" : "Awake" }));
     const began = performance.now();
-    expect(sorted(chosen(many, "app-9", ""), "waiting", false, 0).length).toBe(1111);
+    expect(sorted(chosen(many, "app-9", "", 0), "waiting", false, 0).length).toBe(1111);
     expect(performance.now() - began).toBeLessThan(1000);
   });
 });

@@ -26,6 +26,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -251,9 +252,14 @@ func (l *Loop) Insight(k fleet.Key) (*fleet.Record, []fleet.Condition) {
 func (l *Loop) insight(view fleet.View, now time.Time) (*fleet.Record, []fleet.Condition) {
 	m := l.memory(view.Key)
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.conditions = conditions(view, m.failure, m.conditions, now)
-	return m.last, m.conditions
+	before := m.conditions
+	m.conditions = conditions(view, m.failure, before, now)
+	last, is := m.last, m.conditions
+	m.mu.Unlock()
+	if before != nil && !slices.EqualFunc(before, is, func(a, b fleet.Condition) bool { return a.Type == b.Type && a.OK == b.OK }) {
+		l.Changes.Changed(view.Key, false) // what grows too old to be known does so without any other news
+	}
+	return last, is
 }
 
 // memory is what is remembered of an application. Of one that the fleet does not know nothing is kept: it may

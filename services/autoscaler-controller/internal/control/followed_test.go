@@ -1,11 +1,15 @@
 package control
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // changes are those that were told.
@@ -18,13 +22,47 @@ func (c *changes) Changed(_ fleet.Key, urgent bool) { c.urgent = append(c.urgent
 func (c *changes) Removed(fleet.Key)                { c.removed++ }
 func (c *changes) Decided(fleet.Record)             {}
 
-// A wake-up is a dozen observations, each of which would have every open page asked and told at once.
-func TestObserve_IsUrgentWhereTheStateIsAnother(t *testing.T) {
-	w, told := &world{scale: fleet.Scale{Replicas: 0, Version: 10}}, &changes{}
+// followed is a world whose changes are told to somebody.
+func followed(replicas int32) (*world, *changes) {
+	w, told := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}, &changes{}
 	w.loop = New(Options{
 		Fleet: fleet.New("e"), Scaler: w, Marker: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler), Epoch: "e",
 		Missing: w.lacks, Awaited: w.before, Changes: told,
 	})
+	return w, told
+}
+
+// A pod that is measured no more is news, though nothing says so: whoever looks sees it.
+func TestInsight_TellsWhereAConditionIsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, told := followed(1)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); w.loop.Run(ctx) }()
+		defer func() { stop(); <-ended }()
+		w.spec = func(s *scaling.Spec) { s.CPUThreshold = 700 }
+		w.observe(ready("a"))
+		w.use(50, "a")
+		for _, step := range []struct {
+			name string
+			wait time.Duration
+			want []bool
+		}{
+			{"it is looked at first", 0, nil}, {"as it was", time.Second, nil}, {"the measurement is too old", time.Minute, []bool{false}}, {"still", time.Second, nil},
+		} {
+			time.Sleep(step.wait)
+			synctest.Wait()
+			told.urgent = nil
+			if w.loop.Insight(key); !slices.Equal(told.urgent, step.want) {
+				t.Errorf("%s: told %v, want %v", step.name, told.urgent, step.want)
+			}
+		}
+	})
+}
+
+// A wake-up is a dozen observations, each of which would have every open page asked and told at once.
+func TestObserve_IsUrgentWhereTheStateIsAnother(t *testing.T) {
+	w, told := followed(0)
 	starting := fleet.Pod{Name: "a"}
 	ready, second := fleet.Pod{Name: "a", Ready: true, Address: "10.0.0.1:80"}, fleet.Pod{Name: "b"}
 	for _, step := range []struct {

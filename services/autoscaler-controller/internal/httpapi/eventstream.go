@@ -121,3 +121,13 @@ func applicationChange(v fleet.View) autoscaler.ApplicationChange {
 	}
 	return out
 }
+
+// metricsMissing is since when not everything is known that thresholds and rules look at; nil: it is.
+func metricsMissing(conditions []fleet.Condition) *time.Time {
+	for _, c := range conditions {
+		if c.Type == "ThresholdsActive" && !c.OK {
+			return moment(c.Since)
+		}
+	}
+	return nil
+}

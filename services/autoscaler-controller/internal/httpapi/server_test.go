@@ -73,6 +73,8 @@ type parts struct {
 	rested    []fleet.Key
 	previewed []scaling.Spec
 
+	conditions []fleet.Condition // beside Active
+
 	authorities httpclient.Authorities // nil: in clear text
 	connections *httpserver.Connections
 	traceURL    string
@@ -95,7 +97,7 @@ func (p *parts) Decisions(k fleet.Filter, limit int) []fleet.Record {
 	return list[:min(limit, len(list))]
 }
 func (p *parts) Insight(fleet.Key) (*fleet.Record, []fleet.Condition) {
-	return &p.records[0], []fleet.Condition{{Type: "Active", OK: true, Reason: "Awake", Message: "1 of 1 ready", Since: long}}
+	return &p.records[0], append([]fleet.Condition{{Type: "Active", OK: true, Reason: "Awake", Message: "1 of 1 ready", Since: long}}, p.conditions...)
 }
 func (p *parts) ReportTraffic(context.Context, autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
 	if p.err != nil {

@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // told are applications and decisions as they were last told to anybody: what is told to many is made once.
@@ -75,7 +77,12 @@ func (t *told) of(a *api, item news.Item) toldOne {
 		t.by[item.Key] = one
 	}
 	one.n = item.N
-	if made := encoded(applicationChange(view)); !bytes.Equal(made, one.data) {
+	change := applicationChange(view)
+	if asked := view.Spec.Asked(); slices.ContainsFunc(view.Means, func(m scaling.Mean) bool { return m.Missing > 0 && slices.Contains(asked, m.Metric) }) {
+		_, conditions := a.Control.Insight(item.Key)
+		change.MetricsMissingSince = metricsMissing(conditions)
+	}
+	if made := encoded(change); !bytes.Equal(made, one.data) {
 		one.data, one.since = made, item
 	}
 	return *one

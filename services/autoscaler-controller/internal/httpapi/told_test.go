@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,4 +79,30 @@ func TestTold_NothingIsHeldOfWhatHasGone(t *testing.T) {
 	if one := made.of(a, news.Item{N: 2, Key: key}); one.data != nil || len(made.by) != 0 {
 		t.Errorf("%s, %d are held", one.data, len(made.by))
 	}
+}
+
+func TestEvents_SayWhatIsMissingAndSinceWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts()
+		of, _ := p.fleet.View(key, time.Now())
+		of.Spec.CPUThreshold = 700 // nothing has measured the pod
+		p.fleet.Observe(of.Observation, time.Now())
+		s := followEvents(t, p.handler(t), "")
+		for _, c := range []struct {
+			conditions []fleet.Condition
+			says       bool
+		}{
+			{nil, false}, {[]fleet.Condition{{Type: "ThresholdsActive", Reason: "MetricsMissing", Since: long}}, true},
+			{[]fleet.Condition{{Type: "ThresholdsActive", OK: true, Since: long}}, false},
+		} {
+			p.conditions = c.conditions
+			p.board.Changed(key, true)
+			time.Sleep(200 * time.Millisecond)
+			all := s.all()
+			if len(all) != 1 || strings.Contains(all[0].data, `"metricsMissingSince":"2020-01-02T03:04:05Z"`) != c.says {
+				t.Errorf("%v: %v", c.conditions, all)
+			}
+			asJSON(t, json.RawMessage(all[0].data), "ApplicationChange")
+		}
+	})
 }

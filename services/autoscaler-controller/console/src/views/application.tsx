@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, may, path, rights, send, type Application as App, type Decision, type History, type Schemas } from "../api";
 import { Chart, times, unseen, type Bound, type Line } from "../chart";
-import { decidedAlso } from "../fleet";
+import { decidedAlso, missingSince, overdue } from "../fleet";
 import { Act, Command, Empty, Fact, State, Trouble, useLoad } from "../parts";
 import { to, useQuery } from "../route";
 import { limitsOf, looked, metricsOf, nameOf, onSlots, said, seenNow, type Limit, type Seen } from "../rules";
@@ -66,6 +66,7 @@ export function Application({ ns, name }: { ns: string; name: string }) {
 
   if (!app) return trouble ? <Empty title={`${ns}/${name} is not shown`}><p>{trouble}</p><p><a href={to("fleet")}>All applications</a></p></Empty> : <p class="quiet" role="status">…</p>;
   const s = app.savings;
+  const missing = missingSince(app.conditions);
   return (
     <>
       <header class="head">
@@ -73,6 +74,7 @@ export function Application({ ns, name }: { ns: string; name: string }) {
         <Actions app={app} rights={mine.value} done={again} />
       </header>
       <Trouble text={app.blocked ? `It cannot start: ${app.blocked.message ?? app.blocked.reason}` : trouble} />
+      <Trouble text={missing && overdue(missing.since, now) ? `Metrics are missing, for ${duration((now - missing.since) / 1000)}: ${missing.message}` : ""} />
       {app.refusedClaims?.map((c) => <Trouble key={c.apiPrefix + c.hosts} text={`Claim refused: ${c.message}${c.heldBy ? ` (held by ${c.heldBy.namespace}/${c.heldBy.autoscaler})` : ""}`} />)}
       <dl class="facts">
         <Fact name="Pods">{app.readyReplicas} ready of {app.replicas} <span class="quiet">({app.minReplicas} to {app.maxReplicas})</span></Fact>

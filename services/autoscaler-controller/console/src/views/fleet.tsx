@@ -13,10 +13,10 @@ export function Fleet() {
   const [state, setState] = useQuery("state", "");
   const [sort, setSort] = useState<{ by: Sorting; down: boolean }>({ by: "attention", down: false });
   const total = useMemo(() => sum(store.rows.values(), now), [store.version, now]);
-  const rows = useMemo(() => sorted(chosen(store.rows.values(), text, state), sort.by, sort.down, now), [store.version, text, state, sort, now]);
+  const rows = useMemo(() => sorted(chosen(store.rows.values(), text, state, now), sort.by, sort.down, now), [store.version, text, state, sort, now]);
   const columns: Column<Row>[] = [
-    { name: "Application", sort: "name", cell: (r) => <a class="name" href={to("app", r.namespace, r.deployment)}><span class="quiet">{r.namespace}/</span>{r.deployment}</a> },
-    { name: "State", sort: "state", cell: (r) => <><State state={r.state} mode={r.mode} />{attention(r) && <span class="attention">{attention(r)}</span>}</> },
+    { name: "Application", sort: "name", cell: (r) => <a class="name" title={r.key} href={to("app", r.namespace, r.deployment)}><span class="quiet">{r.namespace}/</span>{r.deployment}</a> },
+    { name: "State", sort: "state", cell: (r) => <><State state={r.state} mode={r.mode} />{attention(r, now) && <span class="attention">{attention(r, now)}</span>}</> },
     { name: "Pods", sort: "replicas", class: "n", title: "Ready, of those that are asked for, and the most there may be", cell: (r) => <>{r.ready}/{r.replicas} <span class="quiet wide">≤ {r.max}</span></> },
     { name: "Waiting", sort: "waiting", class: "n", cell: (r) => (r.waiting ? <strong>{count(r.waiting)}</strong> : <span class="quiet">0</span>) },
     { name: "Wake-up", class: "n wide", title: "How long the last one took, from the first request to the first byte of its answer", cell: (r) => (r.wakeUp ? <a href={to("wakeups", r.namespace, r.deployment)}>{r.wakeUp.seconds !== undefined ? duration(r.wakeUp.seconds) : r.wakeUp.outcome}</a> : <span class="quiet">–</span>) },
@@ -64,7 +64,7 @@ EOF`}</pre>
         <span class="quiet" role="status">{rows.length === total.all ? `${count(total.all)} applications` : `${count(rows.length)} of ${count(total.all)}`}{store.listed ? "" : " …"}</span>
       </div>
       <Trouble text={store.listed ? "" : store.trouble} />
-      <Table label="Applications" columns={columns} rows={rows} keyOf={(r) => r.key} height={44} rowClass={(r) => (attention(r) ? "look" : "")}
+      <Table label="Applications" columns={columns} rows={rows} keyOf={(r) => r.key} height={44} rowClass={(r) => (attention(r, now) ? "look" : "")}
         sort={sort} onSort={(by) => setSort((s) => ({ by: by as Sorting, down: s.by === by ? !s.down : false }))} />
       <Command line="nemesis status -A" />
     </>

@@ -5,7 +5,7 @@ import type { Health } from "../certificates";
 import { attention, grave } from "../fleet";
 import { Act, Command, Fact, useLoad } from "../parts";
 import { to } from "../route";
-import { useStore } from "../store";
+import { useNow, useStore } from "../store";
 import { duration } from "../words";
 import { Certificates } from "./certificates";
 
@@ -15,12 +15,13 @@ const policies = ["round_robin", "least_connections", "random", "least_request",
 
 export function Settings() {
   const store = useStore();
+  const now = useNow(5000);
   const mine = useLoad((s) => rights("", s), []);
   const settings = useLoad<Balancing>((s) => get("v1/loadbalancer/settings", s), []);
   const well = useLoad<Health>((s) => health("controller", s), [], 5000);
   const balancers = useLoad<{ items: Schemas["Application"][] }>((s) => get("v1/applications?limit=1", s), [], 5000);
   const heard = balancers.value?.items[0]?.traffic.balancers ?? [];
-  const look = [...store.rows.values()].filter((r) => grave.includes(attention(r))).slice(0, 100);
+  const look = [...store.rows.values()].filter((r) => grave.includes(attention(r, now))).slice(0, 100);
   return (
     <>
       <h1>Settings and health</h1>
@@ -37,7 +38,7 @@ export function Settings() {
           : <ul class="plain">{heard.map((b) => <li key={b.name}><code>{b.name}</code> reported {duration(b.ageSeconds)} ago{b.ageSeconds > 10 && <strong> – stale: nothing sleeps until it is heard or gone</strong>}</li>)}</ul>}
         <Certificates controller={well.value} />
         <h3>Applications that need a look</h3>
-        {look.length === 0 ? <p class="quiet">None.</p> : <ul class="plain">{look.map((r) => <li key={r.key}><a href={to("app", r.namespace, r.deployment)}>{r.key}</a>: {attention(r)}</li>)}</ul>}
+        {look.length === 0 ? <p class="quiet">None.</p> : <ul class="plain">{look.map((r) => <li key={r.key}><a href={to("app", r.namespace, r.deployment)}>{r.key}</a>: {attention(r, now)}</li>)}</ul>}
         <Command line="nemesis check" />
       </section>
       <section aria-labelledby="settings">
