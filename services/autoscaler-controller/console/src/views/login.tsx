@@ -19,7 +19,8 @@ export function Login({ refused, enter }: { refused: string; enter: (token: stri
       <pre tabIndex={0}>kubectl config view --raw --minify -o jsonpath='{"{.users[0].user.token}"}'</pre>
       <p>Or of a service account, for some hours; here of one that may look at one namespace:</p>
       <pre tabIndex={0}>{`kubectl -n my-namespace create serviceaccount viewer
-kubectl -n my-namespace create rolebinding viewer --clusterrole=view --serviceaccount=my-namespace:viewer
+kubectl -n my-namespace create rolebinding viewer --clusterrole=view \\
+  --serviceaccount=my-namespace:viewer
 kubectl -n my-namespace create token viewer --duration=8h`}</pre>
       <p class="quiet">It is kept for this tab alone, and forgotten when the tab is closed.</p>
     </main>
