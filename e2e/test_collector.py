@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import expect
 
+from harness.accounts import member
 from harness.applications import fibonacci
+from harness.browser import accessible, chromium, enter, page, proxied
 from harness.cluster import Object
 from harness.nemesis import Nemesis
 from harness.sidecars import COMPONENTS, setting, with_sidecar
@@ -77,5 +81,15 @@ def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nem
         )
 
     eventually(measured, "the controller has what the sidecar measured")
-    page = nemesis.http.get(nemesis.reach.pod(collector, 8080) + "/metrics").text
-    assert series(page, "nemesis_collector_batches_total") > 0, page
+    metrics = nemesis.http.get(nemesis.reach.pod(collector, 8080) + "/metrics").text
+    assert series(metrics, "nemesis_collector_batches_total") > 0, metrics
+
+
+@pytest.mark.disruptive  # likewise
+def test_the_console_shows_when_a_collectors_certificate_ends(nemesis: Nemesis, namespace: str, collector: Object) -> None:
+    with chromium() as browser, proxied(nemesis.cluster.kubectl) as at, page(browser) as p:
+        enter(p, at, member(nemesis.cluster, namespace, "view"))
+        p.goto(f"{at}#/settings")
+        row = p.get_by_role("row").filter(has_text=NAME).filter(has_text="for other services")
+        expect(row.get_by_text(re.compile("^in "))).to_be_visible()
+        accessible(p)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from harness import played
 from harness.accounts import member
 from harness.applications import Application, fibonacci, slot
-from harness.browser import SHOTS, accessible, chromium, page, shot
+from harness.browser import accessible, chromium, enter, page, proxied, shot
 from harness.nemesis import Nemesis
 
 
@@ -25,13 +24,6 @@ def browser() -> Iterator[Browser]:
 
 def address(nemesis: Nemesis) -> str:
     return nemesis.reach.service("autoscaler-controller", 8080, "NEMESIS_CONTROLLER_URL") + "/console/"
-
-
-def enter(p: Page, at: str, token: str) -> None:
-    p.goto(at)
-    p.get_by_label("Token").fill(token)
-    p.get_by_role("button", name="Enter").click()
-    expect(p.get_by_text("live", exact=True)).to_be_visible()
 
 
 def there(p: Page, app: Application) -> dict[str, Locator]:
@@ -151,40 +143,29 @@ def test_what_the_load_balancer_knows_is_shown_to_who_comes_through_the_api_serv
     app = slot(namespace, replicas=1, spec={"containerConcurrency": 1, "minReplicas": 1, "maxReplicas": 1})
     nemesis.deploy(app)
     assert nemesis.ask(app, "/work?for=1ms").status_code == 200
-    process, line = nemesis.cluster.kubectl.start("proxy", "--port=0")
-    try:
-        found = re.search(r"127\.0\.0\.1:\d+", line)
-        assert found, line
-        at = f"http://{found[0]}/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/"
-        with page(browser) as p:
-            enter(p, at, member(nemesis.cluster, namespace, "view"))
-            p.goto(f"{at}#/requests?namespace={namespace}")
-            expect(p.get_by_role("row").filter(has_text="/work")).to_be_visible()
-            seen(p, "requests-proxied")
-            p.goto(f"{at}#/pods")
-            expect(p.get_by_role("row").filter(has_text=app.name).get_by_text("the only one")).to_be_visible()
-            seen(p, "pods-proxied")
-            p.goto(f"{at}#/settings")
-            for service in ("autoscaler-controller", "load-balancer"):
-                expect(
-                    p.get_by_role("row").filter(has_text=service).filter(has_text="for other services").get_by_text(re.compile("^in "))
-                ).to_be_visible()
-            seen(p, "settings-proxied")
-            p.goto(f"{at}#/waiting")
-            with ThreadPoolExecutor(2) as pool:  # of two the pod takes one, and the other waits until it is seen to
-                both = [pool.submit(nemesis.ask, app, "/work?for=8s") for _ in range(2)]
-                who = p.get_by_role("row").filter(has_text="/work")
-                expect(who.get_by_role("time")).to_be_visible()
-                expect(p.get_by_role("row").filter(has_text="a free pod")).to_be_visible()
-                seen(p, "waiting-proxied")
-                assert [one.result().status_code for one in both] == [200, 200]
-            expect(p.get_by_role("heading", name="Nobody waits")).to_be_visible()
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    with proxied(nemesis.cluster.kubectl) as at, page(browser) as p:
+        enter(p, at, member(nemesis.cluster, namespace, "view"))
+        p.goto(f"{at}#/requests?namespace={namespace}")
+        expect(p.get_by_role("row").filter(has_text="/work")).to_be_visible()
+        seen(p, "requests-proxied")
+        p.goto(f"{at}#/pods")
+        expect(p.get_by_role("row").filter(has_text=app.name).get_by_text("the only one")).to_be_visible()
+        seen(p, "pods-proxied")
+        p.goto(f"{at}#/settings")
+        for service in ("autoscaler-controller", "load-balancer"):
+            expect(
+                p.get_by_role("row").filter(has_text=service).filter(has_text="for other services").get_by_text(re.compile("^in "))
+            ).to_be_visible()
+        seen(p, "settings-proxied")
+        p.goto(f"{at}#/waiting")
+        with ThreadPoolExecutor(2) as pool:  # of two the pod takes one, and the other waits until it is seen to
+            both = [pool.submit(nemesis.ask, app, "/work?for=8s") for _ in range(2)]
+            who = p.get_by_role("row").filter(has_text="/work")
+            expect(who.get_by_role("time")).to_be_visible()
+            expect(p.get_by_role("row").filter(has_text="a free pod")).to_be_visible()
+            seen(p, "waiting-proxied")
+            assert [one.result().status_code for one in both] == [200, 200]
+        expect(p.get_by_role("heading", name="Nobody waits")).to_be_visible()
 
 
 def seen(p: Page, name: str) -> None:
@@ -193,77 +174,38 @@ def seen(p: Page, name: str) -> None:
 
 
 def test_ten_thousand_applications_are_a_few_rows_of_the_page(nemesis: Nemesis, browser: Browser) -> None:
-    """The API is played here; what is measured goes to build/e2e/console/speed.json."""
-    items = [application(i) for i in range(10_000)]
-
-    def play(route: Route) -> None:
-        url = route.request.url
-        if "/v1/events" in url:
-            route.fulfill(content_type="text/event-stream", body="id: e.1.1\n\n")
-            return
-        if "/v1/rights" in url:
-            route.fulfill(json={"user": "", "allowed": []})
-            return
-        found = re.search(r"continue=(\d+)", url)
-        begin, limit = int(found[1]) if found else 0, int(re.search(r"limit=(\d+)", url)[1])
-        page_of = {"items": items[begin : begin + limit]}
-        if begin + limit < len(items):
-            page_of["metadata"] = {"continue": str(begin + limit)}
-        route.fulfill(json=page_of)
-
+    """The API is played here; how long it takes is measured by `make bench-console`."""
     with page(browser, viewport={"width": 1280, "height": 860}) as p:
-        p.route(re.compile(r"/v1/"), play)
+        played.fleet(p, [played.application(i) for i in range(10_000)])
         p.goto(address(nemesis))
         expect(p.get_by_text("10 000 applications")).to_be_visible()
         assert p.locator("tbody tr").count() < 80
         assert p.locator("table").first.get_attribute("aria-rowcount") == "10001"
-        speed = p.evaluate(MEASURE)
-        speed["firstPaintMs"] = p.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        speed = p.evaluate(played.MEASURE)
         shot(p, "ten-thousand")
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    (SHOTS / "speed.json").write_text(json.dumps(speed, indent=1))
     print(speed)
 
 
-# How long the page takes from a key, and from a wheel, to the frame behind it: the longest of several.
-MEASURE = """async () => {
-  const frame = () => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 0)));
-  const longest = async (times, act) => {
-    let most = 0;
-    for (let i = 0; i < times; i++) {
-      const began = performance.now();
-      act(i);
-      await frame();
-      most = Math.max(most, performance.now() - began);
-      await new Promise((go) => setTimeout(go, 50));
-    }
-    return most;
-  };
-  const input = document.querySelector('input[type=search]'), table = document.querySelector('.table');
-  const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
-  const scrollMs = await longest(20, (i) => { table.scrollTop = i * 17_000; });
-  const filterMs = await longest(8, (i) => {
-    set.call(input, 'app-9'.slice(0, i % 6));
-    input.dispatchEvent(new Event('input', {bubbles: true}));
-  });
-  return {scrollMs, filterMs};
-}"""
+def test_names_are_read_whatever_the_width(nemesis: Nemesis, browser: Browser) -> None:
+    """An application's name is there in full, on a phone where it is pointed at; and no command goes past the edge."""
+    names = ["checkout-recommendations-v2", "inference-gateway-embeddings", "a"]
+    items = [played.application(i, namespace="team-payments-production", deployment=name) for i, name in enumerate(names)]
+    for width in (360, 1280, 1920):
+        with page(browser, viewport={"width": width, "height": 860}) as p:
+            stranger = played.strangers(p)
+            p.goto(address(nemesis))
+            expect(p.get_by_role("heading", name="Nemesis")).to_be_visible()
+            assert cut(p, "pre, main") == [], f"the login at {width} px"
+            shot(p, f"login-{width}")
+            stranger.leave()
+            played.fleet(p, items)
+            p.reload()
+            expect(p.get_by_text("3 applications")).to_be_visible()
+            assert width < 1280 or cut(p, ".name") == [], f"the fleet at {width} px"
+            assert p.locator(".name").first.get_attribute("title") == f"team-payments-production/{sorted(names)[0]}"
+            shot(p, f"fleet-{width}")
 
 
-def application(i: int) -> dict:
-    pods = int(i % 5 == 0)
-    return {
-        "namespace": f"team-{i % 100}",
-        "deployment": f"app-{i}",
-        "autoscaler": f"app-{i}",
-        "state": "Awake" if pods else "Asleep",
-        "mode": "Active",
-        "replicas": pods,
-        "readyReplicas": pods,
-        "minReplicas": 0,
-        "maxReplicas": 3,
-        "idleTime": 90,
-        "pods": [],
-        "conditions": [],
-        "traffic": {"inFlight": i % 3, "streaming": 0, "waiting": 0, "requests": i, "failures": 0, "rejected": 0, "balancers": []},
-    }
+def cut(p: Page, what: str) -> list[str]:
+    """Those whose text does not fit into them."""
+    return p.locator(what).evaluate_all("all => all.filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from .kubectl import Kubectl
 from .waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +52,30 @@ def page(browser: Browser, **options: Any) -> Iterator[Page]:
         assert not faults, faults
     finally:
         context.close()
+
+
+@contextmanager
+def proxied(kubectl: Kubectl) -> Iterator[str]:
+    """The console's address through the API server, as `kubectl proxy` has it."""
+    process, line = kubectl.start("proxy", "--port=0")
+    try:
+        found = re.search(r"127\.0\.0\.1:\d+", line)
+        assert found, line
+        yield f"http://{found[0]}/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def enter(p: Page, at: str, token: str) -> None:
+    """Past the login, until it is live."""
+    p.goto(at)
+    p.get_by_label("Token").fill(token)
+    p.get_by_role("button", name="Enter").click()
+    expect(p.get_by_text("live", exact=True)).to_be_visible()
 
 
 def shot(of: Page, name: str) -> None:
