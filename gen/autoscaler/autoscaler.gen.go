@@ -3685,7 +3685,7 @@ type ClientInterface interface {
 	//
 	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-	// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// at once, ten times a second at most; how much traffic an application has, about once a second, and with what is sent at once. A comment comes when nothing else did for ten seconds.
 	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 	//
 	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -4306,7 +4306,7 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 //
 // Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 // application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// at once, ten times a second at most; how much traffic an application has, about once a second, and with what is sent at once. A comment comes when nothing else did for ten seconds.
 // The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 //
 // At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -6890,7 +6890,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-	// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// at once, ten times a second at most; how much traffic an application has, about once a second, and with what is sent at once. A comment comes when nothing else did for ten seconds.
 	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 	//
 	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -10936,7 +10936,7 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 //
 // Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
 // application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
-// at once, ten times a second at most; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// at once, ten times a second at most; how much traffic an application has, about once a second, and with what is sent at once. A comment comes when nothing else did for ten seconds.
 // The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
 //
 // At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
@@ -22935,64 +22935,64 @@ var swaggerSpec = []string{
 	"/ijJIjnBBLowpD6QOod0iq1+Rsxr3hc+w9dRK+nMq96KKfvGIllGnjpzhmvnEaC08JlmwfRDjb6AYQcK",
 	"xoXV1X7W28AH0g5HiUTf1/36Xf+HOPRGgpao+46rpAqoVNWD3a5DWmIcThpKC1eSR2KC6zSQTreW3Qb6",
 	"tQbJ2lnfiAXQZWapinn/Muv0An2llzqI5gZEdOdm1HC0A9I6jzqRu2iJAwnHLriySWobINDajsgTSLQC",
-	"JMipsbYVCjA0yF+BQi1zUSeyHOKJiCCdpgB5Gtj3OJoKWwD3N0r7Q6ewazZF7pmrseHFPEOPgljWaZYg",
-	"k2dMMhEqwfzAL6h0P59HY8UgKi4JrjSnMhPPNvvBdYbfHADLoYEGvx0kT08YUL8LWDEAMzVG0St6vDLZ",
-	"ZQJu1k9a3XhhnJwifFe2EN7VQqY+QsEy4NFZjLbrvS2j1B7Zt8pRadGqAyYhmHdIQWerj4BqFhLZLxp5",
-	"0M7KWkOVwiaWWbWVFw2cK+vcPP/YqG5++vaxWd34hD++aKyopTwdvZMzzhHQC6hFLKEV9qtmJTqTnNjr",
-	"b4vkhCHsYPZhl2ufN2vNl7XmahkXQ07tLEb/dP24RnWTV7/UvGqxK3e95Th3/OaSp5XAbzEc/Ktac5XO",
-	"15YBLOhE+gRssa+dbGN1Kq2OWZ1Oxes4bjP8qYhEr1P5roWu2GXqBRGHrTD7cYW2KhoAhkNjCsrjKbh2",
-	"N9U8FvCU4K1p1z/HspYqwIXj/K8sshcDX89WMq1fiulidPZx2guDPrAiGJlEtgT9LyI7qBrOBWhYsSvv",
-	"HkhDbtKS8aLm8NbiehQkbphas2GE9gQPQ2IaiYTwtY3l9J0hTLdbHUNEcGKSlV9mZx813aBNxvV3W0sU",
-	"rKIR6dgRxRTxYYb1IccIsIA1p6iO8YDW5K1eknt0N3PvKRFhWmJTSwqcGE/iOOfDgVQAp6ShY0IJcGQD",
-	"vWxDOLIo7q13vtn4dZP8XljHn5eVknh1eX1tPWPuCCIwjzJ4usIduk2vOjODu8ddSjbP3CtLNqz5FAx3",
-	"0MIqSgZEQNaB5K0QMcSTH8ZsiGrMC6oWKq54fHRr3VxvLodxPYlHTjxsBQeGq0FT5vYsBRGKy25KsE6g",
-	"7p6s/X6YaiePeDmAvFcWvsc23iA1jUEagHJ3pNawnPKXYowci+By0QFbVLiejn2eiDuRrZO0WLbuDUGg",
-	"WKweLjN7S+m2JqXJ2SIayn0K9A9dsL6EDtiR0UUYIPnuD680zgTx0txUV9AR6qCO/Gg90BkwyFP781P7",
-	"c9b+POGX4qnheaYviYRlUUKMRH1By3O2UE/prUeIVIi57megAgUeP4tYo1iqgNLM5AH4ABI9cBmSmC+I",
-	"YpSgaWfax+Bo18cxoq20vj4MMmlh4aCbx3XSuGos+tQyGRJHqPkT5nI8yLLkawAjn8ViJEY92PsUmHH7",
-	"n9lRBs/nw3kVi76WFYQFt/dSxxPxfwZay02CyJcT5TEDGbpiEXZiObIjmX8/8sSaAxHZPNEho0fqC4su",
-	"gtDKVFB/YbYbQBKRKfYGfaOLyrAKbG/cGrtZz/2tG5rmoVZfNPT2jQcicY5QZPcfByexuAg+V1qVusv3",
-	"ZZX/fIxWGw8yTiqtykaj0ax8/7Q8jCt95Z33+NyswuG66gYv4+KMWOA/9Yw+ku62DdwmrQzaO6fMIzkh",
-	"tW1TpXr334m2BkiYx9XVBwnydoLy4hn6GPwSs6lGymd5pPuc2v3nm35A11FhYRCrxBBOkcahBDYkfkeC",
-	"R1irA+Ft/W55caG1dRDaZlQFBJNY8R4kNoyN9a/aHdF6FWZTm0cQ/0Aq71EQnVJZONqm+l4mJxHG9fWV",
-	"SF98HfjrkI/HIjKkxPmK9gDQCwYySYRpSaWEOBGZzmWcnYQBlr/fNOyyjMI/0/PxQKAl8C7DH1qKt+YU",
-	"cGxlO06yLyKWhj7WqafB1fh3VI7/dgGNdyKZVZwojqA+SZAQ3zCvVO5IkSY8Th5ZkfpiNJYJlNh8MFzN",
-	"Tp2TSqAnhie427Fun/hrtMCDPFOjfAZSHaeRYqhi4Bu1KqK+mJzGAvhIJWusjc+s+tp6RkZ/LWRZB75W",
-	"rkVdAgX6Q79wVn/cfaQWXvNI9hq9u1xtQVAWSqPmXQ9HU/UBPeVJT/34gVe94LOayuS9SRrpQFoUf11e",
-	"M0HY64dRTG1SI20XvSrLpLaQSRxcYK6MFeMxJTNQ1DkVr6jaIK/XiyyaPlCPlTmzpFvmLRuPih8ipicT",
-	"KlKnri0pZVFx26V4KNPnSYf8/6VD9N6aUSFQCZRtSSzFQe9ykYEzln71WgD5/ViOGM+KgzzGe5ibyRXU",
-	"InxCIkbG0iDafhFetLJm2yDrF6bUhm/kDS0JSjEPBQNPxcGbR1Q24MrFXxoMg+7J8dk5MzmpLkn+TVDk",
-	"t4mo+j7Mi9m3PLCFMfP6awDlcXahgiOU8hIKibfm7DyswoGraDGfqg7vpI5jFm4egAHH0l+Yi4W//4CJ",
-	"2BMc9/VZWEhP/AjZVzOQnzULC+P/29nXm7UbUtqVh8GV8FhUkn091Q7jU/aVFPKidCsiFRflWr1819IT",
-	"1PTjQU2PJaTi5jKvNtIKQVYMsYBkLDLCYoTsKNPgHyyTcBANmOJXwveg80k7I9V0rAD/wWAsZPFqQdk+",
-	"PLj1TXiFq9xsuxY0PFn3U5rvgCdCIDsLNlNAeqvAmSjINk5qDFl5ETEGbyG4U490FeLv2koz/RKhpwiw",
-	"eDG6D0F8uFA/y8C3QL+NKQgeiziQPgGnGnjdUChlk7kewUvq6bYBq0drf3ojEgJr+dkqlXIdUDTtQQaV",
-	"oDDmGkS0sOmYJZI1X7waQiAxgmWl376caUt/WcpJMHM0ZC1Rq+vD2ZaoZnUTm6H+97fmx4btjGq++Nio",
-	"vvq0MvyPb//nY7P68pO/HCLEhWMAt5jW9pRxYeNYDmI+Uh4b8fjSNwUDw2SEzXhZZGMG2piuLv/YEV/e",
-	"lsBttI833S9ol4UX8rCZSn9pvomqkzYaa/1/+LKvJxamAn4lyk92+F/BQuAr7FzlXvO/GJWfek4xkhrK",
-	"cYtxNhHicqbDapkXFp7HqC6e/Ju7xkieOzoAJBk0hocQwdAdDGu58PTU/7zG/0EMhsi38mpoOi+EPs+w",
-	"/duAbE+JB8gcXHjy0YiddqcF3Jkm4WScZsMHavQ/dmgpEV4JPN8UJKuh4ftxDySczGsOJFhJgmLz6RzO",
-	"n0du0yhV5RNm5L2eVPeq+XBqyrQE/PVJS9yBlpCOULFAUdcxidAglunY8T+r8Ita9gtTj+FLt0gjiblp",
-	"EFNDPHfLFQo0rpQjfCABn6XQhESptqPdNhbfID7Af7oe2teFlyr6I90w4UHSNeU+TIzGicEgrbEPJNf2",
-	"qZK0kI2uzqLV+FJgN6W2f9nzIGGxgPxLBkZFTwcDTkomQ3+uFKWrVy8UiegirATGAEEzDfmV6FqcRYTF",
-	"ARSJBOEUHNUKF/mB1rkKv4V1sQu7676PqjAwZHwKa/EeClEIlxci3aYbty+RGIMCwRaTI5EDcMEKE803",
-	"b9/DLVHQYISZIVNXCVsLHRxsddFjGseyV9SJBOgH+H3X6VutYK6IZ9rt1scZ07qWXwmtbNF10k4p7LDC",
-	"tvwS/QtballANWzE//TPTqcGlvVyyGqZ2yChiorIAHAtrwdPyG8ZdIELcRjcwyeNkiCcbZEmLI47gGNY",
-	"u0M4hra6JFYa54z6XI18fU7VWNti89j6N7MnYP9akvDIlHZAmAizeyJif6WBSMzcZhlVricmEv1cHtoX",
-	"3Kc+7KAvfEy8LAA9KQA58RainHDTIu7NANPQJyE8i30fjpQUL+rGmXPcYz0BFDOhr98Us54YBpEPtXb4",
-	"K605hpymBSBUYN9tZWMpRbhDqIjCHXDBQyXs4vakDAWPilb3A03tUIQ+0WBYVtUkVwmaaVvMgE0CJXAF",
-	"5hiCxmnCgiiR7Ij10v6lSJSnf4SZeLHusebqKw/xYWK20VzFUMr+0e/VJtdzMWTPX6yzXpCoFb2vrFqr",
-	"u7HekfTTULIjHIIfDIh/iNMrTTzmX8enZnN29bO7xvLMmkE91qAIUiRq5uyg24/o0cpjr1hvmggFrQke",
-	"gQIGgwgw5aPE1HMGEetxJV6sp3FoLd4x932t+Ng7UIkBaAFCYuM4CrMIVAKq5ciWQsOklG0DPdwyBbmx",
-	"/mIV8AWtxny1VoRB2ahu/t/qskCUFyicRghg36shjw2uEnXYmmAQkM6EMLXvSP+1nKMxJOpvilk6O6+H",
-	"VFrcsQSyPTgjiWaqcByZfRFKecnACCiVIn1HMehJECVrqxUHrvHFmgPW2HhgXHLX5gDjtEgf54MRXzsV",
-	"UlyA+kIYMgAIYyayY3RFx32e6lRaHz95nYrBmAG2+LsBhyEbCeK0RZ+ArT9wqNDucb/8yZW5SxgZW+NA",
-	"MgvIaozbE/w5GDJjqYUUjCI8c1YWpX2pOGoB8f98lUae/Z9wWP5KRQqhypHCl/sxDyLtw+Rh+sCCKAF4",
-	"hr2E1Z6z9FZI+eGXgaKf02fcT/EFPf1xUNHtyxeWXFA+YsLVE4P/HUkeLjfCxFAjBAb8opk+EWAwKRYy",
-	"/UDRT5FK6ePXCtKFg372vlYIX6iNbEtfsMZP/+2Tvg2IzwocuYNIBb5wATW0VKRxqM2LJBmrVr3uxDay",
-	"c7dG76uqqUrEqKau+q1XjVcNyFTT4Iu8RsjdgcfsgEChfwssjGlMKBl0SM+5vpUSS3au40ab0Yq6JYHg",
-	"x30qzeqCZzkmxmUkJ4q8h6k24UxrlJLOM03YZv6Zhp7hMu2JUGCm/CSGqItI3WFl4djK90/f/18AAAD/",
-	"/w==",
+	"JMipsbYVCjA0yF+BQi1zUSeyHOKJiCCdpgB5Gtj3OJoKWwD3N0r7Q6ewazZF7hFBCLS7mCcQZrieEiMp",
+	"AP9q+a3bhoKdphDSfMZeE6ESzA/8gjL483moVoyw4nrhNuBUg+LZTkC4zpCfA5o5dNfgxIBY6tkEXngB",
+	"ywlIp8ZiekWPVyb1TKjO+kmrGy+MB1QE/soWYr9aPNVHqGYGsDoL4Ha9K2bW8ZEdrxzPFq06ABaC7Yf8",
+	"dLY0CXhoIcv9opFH9KysNVQppmKZyVt50cC5sp7P84+N6uanbx+b1Y1P+OOLxopayg3SOzkjJAGlgSrG",
+	"sl1hM2tWvzPJ6QT9bZGcMMQkzD7scu3zZq35stZcLSNqyOmkxdCgrpPXqG7y6peaVy328643K+fO5lxm",
+	"tRL4LYaDf1VrrtLh2zJoBp1IH48t9rWTbaxOpdUxq9OpeB3Hp4Y/FTHsdSrftdAV+1O9IOKwFWY/rtCQ",
+	"RevAEGxMQXk8Rd7uptTHoqES9jXt+udY81KFwwTnf2WRMRn4eraSaf1STBdDt4/TXhj0gTLByCRSKeh/",
+	"ERNC1RAyQDeLXXn3QBpyk7OMF3WOtxYXqyCrw9TaFCM0NngYEg1JJISvDTCnKQ0xvN3SGWKJE5OsNjM7",
+	"+6gjBw02rr/bmqlgMo1Ix44o4IgPM5QQObqABZQ6RUWOB7Qmb/WS3KMvmntPiQjTEptCUyDMeBLHOQcP",
+	"pAIIJw1XE0qAIxvoghs2kkVBcb3zzcavm8z4wiL/vKyUBLPLi2/rGa1HEIF5lGHXFe7QbXrVmRncPe5S",
+	"snnmXlmyYc2nYCyEFlZRpiACJg9kdoVwIp78MGbDYmNeULU4csXjo1vr5npzOYzrSTxy4mHLOzCWDZoy",
+	"t2cpwlBck1MChAJF+WTt98NUe4BE2gHMvrLwPbYrB3lrMn/rg+HdsITzl2KMBIzgctEBW1TVno59nog7",
+	"ka2TtFi27g1eoFisHi5te0vptialSegiVMp9CvQPXc2+hA7YkdFFGCAz7w+vNM4EkdbcVFfQEepAkvxo",
+	"DdIZashTb/RTb3TWGz3hl+KpG3qmaYmEZVG2jER9QT90tlBPua9HiFSIudZo4AkFkj8LZ6NYqoDvzCQJ",
+	"+ACyQHAZMpwviGKUQG1n2seAbNfHMUKxtL4+DGxpYVWhm+R1crxqLPrUTxkSgaj5EyZ6PEjB5AsEI5/F",
+	"YiRGPdj7FJhxm6PZUYbd58N5FYu+lhXEDLf3UjsUkYMGWstNgsiXE+Uxgye6YuF3YjmyI5l/P5LImgMR",
+	"qT7RIaNH6guLLoLQylRQ82G2G0ASkUb2Bk2li2q0Cmxv3Bq7WUP+rbud5nFYXzT09o0HInGOUKT+Hwcn",
+	"sbgIPldalbpLBmaV/3yMVhsPMk4qrcpGo9GsfP+0PMYrfeWdNwDdrPzhutIHLyPqjFjgPzWUPpLutt3d",
+	"JucM2junzCM5IbVt86h699+Jtga8mMfV1QcJknqC8uIZNBn8ErOpRspnSab7nLAA5juCQNdR1WEQq8Sw",
+	"UZHGoew2JH5HgkdYyAPhbf1ueXGhtXUQ2k5VBeyTWA4fJDaMjcWx2h3RehVmU5tHEP9Anu9REJ1SzTja",
+	"pvpeJicRxvX1lchtfB0y7JCPxyIyjMX5cvcAoA0GMkmE6VelbDmxnM5lnJ2EAdbG3zTssozCP9Pz8UCI",
+	"JvAuQy5aCsbmVHdsZTtOsi8iloZb1im2wdX4d1SO/3YBjXcimVWcKI6gPkmQEPwwr1TuSJEmPE4eWZH6",
+	"YjSWCdTffDBEzk4RlEqgYYYnuNuxqJ/IbbTAgzxTF32GYB2nkWKoYuAbtSqippmcxgJsSSVrrI3PrPra",
+	"eka6fy1kWXu+Vq5FLQQF+kO/cFZ/3H2kFl7zSPYavbtcbUFQFuqm5l0PR1P1AVrlSU/9+IFXveCzmsrk",
+	"vUka6UBaFH9dXjNB2OuHUUxtUiNtF9oqy6S2kGYcXGCujBXjMSUzxNQ5Fa+o2iCv14ssmj7wkpU5s6Rb",
+	"5i0bj4ofIqYnE8pVp64tKWVRcduleCjT50mH/P+lQ/TemlEhUAmUbUksxUHvcpGBM5Z+9Vp0+f1YjhjP",
+	"ioMK620NtkIiRsbSIE5/EV60sk7cIGsmptSGb+QNLQlKMQ8FA0/FAaNHyDYg0sVfGoCD7snx2TkzOaku",
+	"Sf5NIOa3icX6PsyL2bc8sIUx8/pr0OZxdqGCI5TyEgqJt+bsPKzCgatoMZ+qDu+kjmMWix5QA8fSX5iL",
+	"hb//gInYExz39VlYSE/8CNlXM5CfNQsL4//b2deb9SJS2pWHwZXwWFSSfT3VDuNT9pUU8qJ0K8IYF+Va",
+	"vXxL0xMO9ePhUI8lpOLmMq820gpBVgyxgGQsMsJixPMo0+AfLM1wEA2Y4lfC96AtSjsj1XSsABzCADBk",
+	"8WpB2T48uPVNeIWr3GwvFzQ8WfdTmu+AJ0IgOws2U0B6q8CZKMg2TmoMKXsRTgZvISxUj3QVgvPaSjP9",
+	"EqGnCIB6MboPQXy4UD/LYLtAv40pCB6LOJA+oaoa7N1QKGWTuR5hT+rptgGrR2t/eiMSQnL52SqVch1Q",
+	"NO1BhqOgMOYaRLSw6ZglkjVfvBpCIDGCZaXfvpzpWX9ZSlgwczRkLVGr68PZlqhmdRObof73t+bHhu2M",
+	"ar742Ki++rQy/I9v/+djs/ryk78cXMSFYwC3mNb2lHFh41gOYj5SHhvx+NI3BQPDZITNeFlkYwb3mK4u",
+	"/9gRX96WwG20jzfdL6KXxR7ysJlKf2m+iaqTNhpr/X/4sq8nFqYCfiXKT3b4X8FC4CvsXOVe878YlZ96",
+	"TjGSGspxi3E2EeJypsNqmRcWnseoLp78m7sGUJ47OgBBGTSGh/jB0DoMa7nw9NT/vMb/QYCGyLfyajg8",
+	"L4Q+z7A33CBwT4kkyBxcePLRiJ12pwXEmibhZJxmQxZq9D92aCkRXgk83xQkq6Eb/HEPJJzMaw4kWEnC",
+	"afPpHM6fR27TKFXlE6DkvZ5U96r5cGrKtAT89UlL3IGWkI5QsUBR1zGJ0CCW6djxP6vwi1r2C1OP4Uu3",
+	"SCOJuWkQU0M8d8sVCjSulMN/IDuf5deERKm2o902Ft/AQcB/uh7a14WXKvoj3TDhQdI15T5MjMaJASit",
+	"sQ8k1/apkrSQja7OQtn4UmA3pbZ/2fMgYbGA/EuGVEVPBwNOSiZDf64UpatXLxSJ6CLmBMYAQTMN+ZXo",
+	"WhBGxMwBiIkE4RQc1QoX+YHWuQq/hXWxC7vrvo+qMDBkfApr8R4KUQi0FyLdphu3L5E1gwLBFrAjkQNw",
+	"wQoTzTdv38MtUdBghJkhU1cJWwsdHGx10WMax7JX1IkE6Af4fdfpW61groiE2u3WxxnTupZfCa1s0XXS",
+	"TinssMK2/BL9C1tqWbQ1bMT/9M9OpwaW9XKwa5nbIKGKipgCcC2vB0/Ibxl0gQtxGNzDJ42SIJxtkSYs",
+	"jjuAY1i7QziGtrokyhrnjPpcjXx9TtVY2wL32Po3sydg/1oG8ciUdkCYCLN7ImJ/pYFIzNxmGVWuJyYS",
+	"/Vwe2hfcpz7soC98TLwsAD0pADnxFqKccNMi7s2g1tAnITyLfR+OlBQv6saZc9xjPQH8M6Gv3xSznhgG",
+	"kQ+1dvgrrTmGnKYFIFRg321lYymFv0OoiMIdcMFDJezi9qQMBY+KVvcDTe1QhD5xZFjK1SRXCZppW8yA",
+	"TQIlcAXm6IPGacKCKJHsiPXS/qVIlKd/hJl4se6x5uorD/FhYrbRXMVQyv7R79Um13MxZM9frLNekKgV",
+	"va+sWqu7sd6R9NNQsiMcgh8MiJyI0ytNPOZfx6dmc3b1s7vG8syaQT3WoAhSJGrm7KDbj+jRymOvWG+a",
+	"CAWtCR4hBgaDCADno8TUcwYR63ElXqyncWgt3jH3fa342DtQiQFoAYJp4zgKswhUAqrlyJZCw6SUbQM9",
+	"3DIFubH+YhXAB63GfLVWBFDZqG7+3+qyKJUXKJxGCGDfqyGPDegSddiaYBAw0oQwte9I/7WcozEkXnCK",
+	"WTo7r4c8W9yxBLI9OCOJZqpwHJl9EUp5ycAIKJUifUcx6EkQJWurFQfL8cWag+TYeGDQctfmAOO0SB/n",
+	"gxFfOxVSXID6QhgyAAhjJrJjdEXHfZ7qVFofP3mdisGYASr5uwGHIRsJ4rRFn4CtP3Co0O5xv/zJlblL",
+	"GBlb40AyC7BrjNsT/DkYMmOphRSMIjxzVhalfak4qrxuo12GipZzXTj7KxUphCpHCl/uxzyItA+Tx/AD",
+	"C6IE/Rn2ElZ7znJfIR+IX4aYfk6fcT/FF/T0x4FMty9fWHJB+YgJV0/0/nckebjcCBNDjRAY8Itm+kSA",
+	"3qRYyPQDRT9FnqWPXyvIJQ762ftaIXyhNlIxfcEaP/23T/o2YEUrcOQOIhX4wgXU0FKRxqE2L5JkrFr1",
+	"uhPbyM7dGr2vqqYqEaOauuq3XjVeNSBTTYMv8hohdwceswMChf4tUDSmMaFk0CE95/pWSizZuY4bbUYr",
+	"6pYE9h/3qTSrC57lmBiXkZwo8h6m2oQzrVFKOs80YZv5Zxruhsu0J0KBmfKTGKIuInWHlYVjK98/ff9/",
+	"AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
