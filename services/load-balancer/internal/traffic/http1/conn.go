@@ -33,10 +33,11 @@ type conn struct {
 	unread  unread
 	answer  answer
 
-	served        bool // a request was
-	taken         bool // the connection is HTTP/2's
-	before, after *conn
-	listed        bool // it is in the list of those that are idle
+	served        bool  // a request was
+	taken         bool  // the connection is HTTP/2's
+	in            *list // that it is in; nil is none
+	before, after *conn // there
+	since         time.Time
 }
 
 func newConn(s *Server, nc net.Conn, leave func(), crowded bool) *conn {
@@ -127,6 +128,26 @@ func (c *conn) next() bool {
 // readHead reads the next request's head into c.request; false when there is none, or none that can
 // be read: then it was answered.
 func (c *conn) readHead() bool {
+	n, err := c.head()
+	have := c.link.Buffered()
+	switch {
+	case err != nil:
+		return c.malformed(err)
+	case n == 0:
+		return false
+	case !c.served && bytes.HasPrefix(have, preface):
+		return c.http2()
+	}
+	err = c.request.ParseRequest(have[:n])
+	c.link.Use(n)
+	if err != nil {
+		return c.malformed(err)
+	}
+	return true
+}
+
+// head waits for the next head, and returns how long it is: 0 when none comes. The error is for what is none.
+func (c *conn) head() (n int, err error) {
 	var end message.HeadEnd
 	begun := false // something of it has come
 	for {
@@ -135,38 +156,38 @@ func (c *conn) readHead() bool {
 			c.link.Use(message.EmptyLines(have))
 			have = c.link.Buffered()
 		}
-		n, err := end.Find(have)
+		n, err = end.Find(have)
+		empty := err == nil && n == len("\r\n") && begun // a line in two parts
 		switch {
-		case err != nil:
-			return c.malformed(err)
-		case n == len("\r\n") && begun: // an empty line in two parts
+		case err != nil, empty:
+		case n > c.s.o.MaxHead, n == 0 && len(have) >= c.s.o.MaxHead:
+			err = fault.New(fault.HeaderTooLarge, "the request's head is larger than %d bytes", c.s.o.MaxHead)
+		}
+		if err != nil || n > 0 {
+			// Whoever was chosen to be closed has nothing begun, and is not answered.
+			if begun && !c.s.moves(c) {
+				return 0, nil
+			}
+			if !empty {
+				return n, err
+			}
 			c.link.Use(n)
 			end, begun = message.HeadEnd{}, false
 			continue
-		case n > 0 && !c.served && bytes.HasPrefix(have, preface):
-			return c.http2()
-		case n > c.s.o.MaxHead, n == 0 && len(have) >= c.s.o.MaxHead:
-			return c.malformed(fault.New(fault.HeaderTooLarge, "the request's head is larger than %d bytes", c.s.o.MaxHead))
-		case n > 0:
-			err := c.request.ParseRequest(have[:n])
-			c.link.Use(n)
-			if err != nil {
-				return c.malformed(err)
-			}
-			return true
 		}
 		switch {
 		case len(have) == 0:
 			if !c.awaitHead() {
-				return false
+				return 0, nil
 			}
 		case !begun: // from now on, whatever comes of it
 			begun = true
 			c.link.ReadBy(time.Now().Add(c.s.o.HeadTimeout))
+			c.s.slows(c)
 			fallthrough
 		default:
 			if c.link.Fill(c.s.o.MaxHead) != nil {
-				return false
+				return 0, nil
 			}
 		}
 	}
@@ -225,7 +246,7 @@ func (c *conn) handOver(read []byte) {
 
 // How long is still read of a client after the last answer, so that no reset destroys it on its way:
 // many clients send their body to its end before they look. It ends earlier when nothing comes for a
-// while, or when the server shuts down.
+// while, when the server shuts down, or when its place is wanted.
 const (
 	lingerTime = 30 * time.Second
 	lingerIdle = 2 * time.Second
@@ -236,6 +257,8 @@ func (c *conn) linger() {
 	if c.link.CloseWrite() != nil {
 		return
 	}
+	c.s.lists(&c.s.lingering, c)
+	defer c.s.moves(c)
 	began := time.Now()
 	c.link.ReadBy(began.Add(lingerIdle))
 	for now := began; now.Sub(began) < c.s.lingers(); now = time.Now() {

@@ -1,8 +1,10 @@
 package http1
 
 import (
+	"bufio"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,6 +165,76 @@ func TestGate_ARequestOnAConnectionThatIsClosedIsNotServed(t *testing.T) {
 	}
 }
 
+// Neither who has its answer and does not go, nor who does not say what it wants, keeps a place that others want.
+func TestGate_NobodyKeepsAPlaceWithoutARequest(t *testing.T) {
+	answered := func(request string) func(*client) {
+		return func(c *client) { c.send(request).expect(200, "/", true) }
+	}
+	for name, keep := range map[string]func(*client){
+		"a body that was not wanted, and does not come": answered("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"),
+		"the same in chunks":                            answered("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		"what is no request":                            func(c *client) { c.send("GET\r\n\r\n") },
+		"a part of a head":                              func(c *client) { c.send("GET / HT") },
+		"a part of a second head":                       func(c *client) { c.send(get("/")).expect(200, "/", false); c.send("GET / HT") },
+		"a part of an empty line":                       func(c *client) { c.send("\r") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			gate := &limited{places: 2, crowd: 1}
+			d := start(t, crowded(nil), func(o *Options) { o.Gate = gate }).serve()
+			for range 2 {
+				c := d.dial()
+				keep(c)
+			}
+			testwait.Until(t, "another one is served", func() bool {
+				c := d.dial().send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+				defer func() { _ = c.Close() }()
+				r, err := http.ReadResponse(bufio.NewReader(c), nil)
+				return err == nil && r.StatusCode == http.StatusOK
+			})
+		})
+	}
+}
+
+func TestEvict_TakesFirstOfWhichLeastIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{Gate: open{}})
+		conns := map[string]*conn{}
+		for _, name := range []string{"slow", "idle", "answered", "served"} {
+			near, _ := net.Pipe()
+			conns[name] = newConn(s, near, func() {}, false)
+		}
+		s.slows(conns["slow"])
+		s.lists(&s.lingering, conns["answered"])
+		s.rests(conns["idle"])
+		for _, name := range []string{"idle", "answered"} {
+			if !s.evict(false) || conns[name].in != nil {
+				t.Errorf("another was chosen than the one that is %s", name)
+			}
+		}
+		if s.evict(false) {
+			t.Error("a head had not its second to come")
+		}
+		time.Sleep(slowFrom)
+		if !s.evict(false) || s.moves(conns["slow"]) || s.evict(false) {
+			t.Error("another was chosen than the one that is slow")
+		}
+	})
+}
+
+func TestEvict_AtTheEndLeavesWhatIsUnderWay(t *testing.T) {
+	s := New(Options{Gate: open{}})
+	near, _ := net.Pipe()
+	c := newConn(s, near, func() {}, false)
+	s.lists(&s.lingering, c)
+	if s.evict(true) {
+		t.Error("a client has not the time to read its answer")
+	}
+	s.slows(c)
+	if s.evict(true) {
+		t.Error("a request that has begun to come is not served")
+	}
+}
+
 func TestMoves_TellsWhoWasChosenToBeClosed(t *testing.T) {
 	s := New(Options{Gate: open{}})
 	var all []*conn
@@ -188,7 +260,7 @@ func TestEvict_LeavesThoseBeyondTheLimitTheirAnswer(t *testing.T) {
 		s.rests(c)
 		all = append(all, c)
 	}
-	if !s.evict(false) || all[2].listed || s.evict(false) {
+	if !s.evict(false) || all[2].in != nil || s.evict(false) {
 		t.Error("another was chosen than the one within the limit")
 	}
 	for range 3 {

@@ -9,8 +9,9 @@ import (
 // the connection ends. Until then its client is not known.
 func (c *conn) settle() bool {
 	if early, ok := c.link.Net().(interface{ Settle() ([]byte, error) }); ok {
+		c.s.slows(c)
 		read, err := early.Settle()
-		if err != nil {
+		if !c.s.moves(c) || err != nil {
 			return false
 		}
 		c.link.Unwrap(read)
@@ -27,7 +28,9 @@ func (c *conn) handshake() bool {
 		return true
 	}
 	_ = encrypted.SetDeadline(time.Now().Add(c.s.o.HeadTimeout))
-	if err := encrypted.Handshake(); err != nil { //nolint:noctx // the deadline bounds it
+	c.s.slows(c)
+	err := encrypted.Handshake() //nolint:noctx // the deadline bounds it
+	if !c.s.moves(c) || err != nil {
 		return false
 	}
 	_ = encrypted.SetDeadline(time.Time{})

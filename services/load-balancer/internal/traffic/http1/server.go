@@ -89,8 +89,11 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
-	idle  list          // of conns, the one that is idle longest first
-	empty chan struct{} // closed when no connection is left; made by Shutdown
+	idle  list // of conns, the one that is idle longest first
+	slow  list // whose head, handshake or PROXY header has begun to come
+	// that were answered, and whose clients are waited for to end
+	lingering list
+	empty     chan struct{} // closed when no connection is left; made by Shutdown
 }
 
 // New makes a server.
@@ -131,17 +134,18 @@ func (s *Server) Take(nc net.Conn) {
 	go c.serve()
 }
 
-// evict closes the connection that has been idle longest, and gives its place away; false when none
-// is idle. Those beyond the limit have no place to give, and shall get their answer: they are closed
-// when all are.
+// evict closes the connection of which least would be lost, and gives its place away; false when there is none. Those
+// beyond the limit have no place to give, and shall get their answer: they are closed when all that are idle are.
 func (s *Server) evict(all bool) bool {
 	s.mu.Lock()
-	c := s.idle.first
-	for c != nil && c.crowded && !all {
-		c = c.after
+	var c *conn
+	if all {
+		c = s.idle.oldest(all)
+	} else {
+		c = s.dispensable()
 	}
 	if c != nil {
-		s.idle.remove(c)
+		s.unlist(c)
 	}
 	s.mu.Unlock()
 	if c == nil {
@@ -195,7 +199,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.idle.remove(c)
+	s.unlist(c)
 	delete(s.conns, c)
 	if len(s.conns) == 0 && s.empty != nil {
 		close(s.empty)
@@ -210,6 +214,7 @@ func (s *Server) rests(c *conn) bool {
 	if s.closing.Load() {
 		return false
 	}
+	s.unlist(c)
 	s.idle.append(c)
 	return true
 }
@@ -218,16 +223,16 @@ func (s *Server) rests(c *conn) bool {
 func (s *Server) idles(c *conn, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.idle.remove(c); idle {
+	if s.unlist(c); idle {
 		s.idle.append(c)
 	}
 }
 
-// moves notes that a connection is idle no more; false when it was chosen to be closed.
+// moves notes that a connection is in no list any more; false when it was chosen to be closed.
 func (s *Server) moves(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	chosen := !c.listed
-	s.idle.remove(c)
+	chosen := c.in == nil
+	s.unlist(c)
 	return !chosen
 }
