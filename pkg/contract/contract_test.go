@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -78,6 +79,63 @@ func TestValidate_AllowNamesWhatOperationsServe(t *testing.T) {
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodDelete, path, nil))
 		if got := w.Header().Get("Allow"); w.Code != 405 || got != want {
 			t.Errorf("%s: %d, Allow %q, want %q", path, w.Code, got, want)
+		}
+	}
+}
+
+// unread is a body that fails the test when somebody reads it.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of an operation that has none was read")
+	return 0, io.EOF
+}
+
+func TestValidate_DoesNotWaitForABodyThatTheOperationDoesNotHave(t *testing.T) {
+	for _, secured := range []string{"", "security: [{bearer: []}, {}]\n"} {
+		spec, err := openapi3.NewLoader().LoadFromData([]byte(secured + contract + `
+  /mine: {get: {security: [{bearer: []}], responses: {"200": {description: ok}}}}
+  /open: {get: {security: [], responses: {"200": {description: ok}}}}
+  /all: {get: {responses: {"200": {description: ok}}}}
+components: {securitySchemes: {bearer: {type: http, scheme: bearer}}}
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		handler := Validate(spec)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		for _, path := range []string{"/mine", "/open", "/all", "/none"} {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, unread{t}))
+			if want := map[bool]int{true: 404, false: 200}[path == "/none"]; w.Code != want {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+func TestValidate_TakesOneDocument(t *testing.T) {
+	spec, err := openapi3.NewLoader().LoadFromData([]byte(contract))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := Validate(spec)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for body, want := range map[string]int{
+		`{"size":1}`: 200, " {\"size\":1}\r\n\t": 200, `{"size":1}{"size":2}`: 400, `{"size":1} x`: 400, `{"size":1}]`: 400, `{"size":1},`: 400, "{\"size\":1}\x00": 400,
+	} {
+		r := httptest.NewRequest(http.MethodPut, "/things/abc", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%q: %d %s", body, w.Code, w.Body)
+		}
+	}
+}
+
+func TestRefusal_OfABodyThatDoesNotComeSaysSo(t *testing.T) {
+	for _, err := range []error{os.ErrDeadlineExceeded, OfBody(fmt.Errorf("read: %w", os.ErrDeadlineExceeded))} {
+		if got := Refusal(err, 0); got.Code != fault.RequestTimeout {
+			t.Errorf("%v: %s %s", err, got.Code, got.Detail)
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package contract
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
@@ -35,6 +39,24 @@ var strictTimes = sync.OnceFunc(func() {
 		}
 		return nil
 	}))
+})
+
+var errFurther = errors.New("it is followed by something else")
+
+// oneDocument has a body be one JSON document: the validator's own reader looks no further than its end, and what
+// another program makes of the rest nobody knows. The table of readers is one for the process, too.
+var oneDocument = sync.OnceFunc(func() {
+	openapi3filter.RegisterBodyDecoder("application/json", func(body io.Reader, h http.Header, s *openapi3.SchemaRef, f openapi3filter.EncodingFn) (any, error) {
+		whole, err := io.ReadAll(body)
+		if err != nil {
+			return nil, &openapi3filter.ParseError{Kind: openapi3filter.KindOther, Cause: err}
+		}
+		value, err := openapi3filter.JSONBodyDecoder(bytes.NewReader(whole), h, s, f)
+		if err == nil && !json.Valid(whole) { // its beginning was read
+			err = &openapi3filter.ParseError{Kind: openapi3filter.KindInvalidFormat, Cause: errFurther}
+		}
+		return value, err //nolint:wrapcheck // it is the validator's own
+	})
 })
 
 // singles are the query parameters that may be given once: all of the contract's but the lists.

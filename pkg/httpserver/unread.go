@@ -10,6 +10,13 @@ import (
 // unreadPatience is how long the rest of a body may take that nobody reads.
 const unreadPatience = time.Second
 
+// How long a body may keep whoever reads it waiting: so long at most, and so many bytes earn a second more. The data port
+// has the same measure.
+const (
+	bodyPatience = 10 * time.Second
+	leastRate    = 240 // bytes a second
+)
+
 // answerUnread lets an answer go out although the request's body was not read: net/http would wait
 // for it first, without an end. Such a connection says that it closes, and does.
 func answerUnread(next http.Handler) http.Handler {
@@ -20,7 +27,7 @@ func answerUnread(next http.Handler) http.Handler {
 		}
 		control := http.NewResponseController(w)
 		_ = control.EnableFullDuplex()
-		body := &seen{ReadCloser: r.Body}
+		body := &seen{ReadCloser: r.Body, control: control, spare: bodyPatience}
 		r.Body = body
 		defer func() {
 			if !body.ended {
@@ -31,16 +38,25 @@ func answerUnread(next http.Handler) http.Handler {
 	})
 }
 
-// seen is a body of which it is known whether it was read to its end.
+// seen is a body of which it is known whether it was read to its end, and that does not keep its reader waiting for ever.
 type seen struct {
 	io.ReadCloser
-	ended bool
+	control *http.ResponseController
+	spare   time.Duration // that may still be waited for it
+	ended   bool
 }
 
-// Read notes the end.
+// Read notes the end. The error is os.ErrDeadlineExceeded where the body does not come, or comes too slowly; the time in
+// which nobody reads does not count.
 func (s *seen) Read(p []byte) (int, error) {
+	now := time.Now()
+	_ = s.control.SetReadDeadline(now.Add(max(s.spare, time.Millisecond)))
 	n, err := s.ReadCloser.Read(p)
-	s.ended = s.ended || errors.Is(err, io.EOF)
+	if s.ended = s.ended || errors.Is(err, io.EOF); s.ended {
+		_ = s.control.SetReadDeadline(time.Time{}) // from now on it is watched for the client's going
+		return n, err
+	}
+	s.spare = min(s.spare-time.Since(now)+time.Duration(n)*time.Second/leastRate, bodyPatience)
 	return n, err
 }
 
