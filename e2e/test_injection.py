@@ -27,6 +27,10 @@ POLICY = Path(__file__).resolve().parents[1] / "kustomize" / "components" / "sid
 INJECTED_AT_ONCE = 20  # seconds in which a controller that has just begun to lead has told the API server of itself
 
 
+# As much as the application's container asks for by itself.
+WHOLE: Object = {"resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}}
+
+
 def containers(pod: Object) -> list[str]:
     return [c["name"] for c in pod["spec"]["containers"]]
 
@@ -41,9 +45,11 @@ def pod_of(nemesis: Nemesis, app: Application) -> Object:
     return pod
 
 
-def tried(cluster: Cluster, app: Application, namespace: str = "", **template: Any) -> Object:
-    """The pod that the API server would make now of the application's template, as its ReplicaSet asks for it."""
+def tried(cluster: Cluster, app: Application, namespace: str = "", spec: Object | None = None, **template: Any) -> Object:
+    """The pod that the API server would make now of the application's template, as its ReplicaSet asks for it; `spec` is over
+    the template's, and `template` over its metadata."""
     pod = copy.deepcopy(app.deployment["spec"]["template"])
+    pod["spec"].update(spec or {})
     labels = {**pod["metadata"]["labels"], "pod-template-hash": "5d9c5b8f6d"}
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{app.name}-5d9c5b8f6d", "uid": "0", "controller": True}
     name = f"{app.name}-5d9c5b8f6d-"
@@ -108,6 +114,14 @@ def test_who_does_not_ask_or_opts_out_is_left_alone(nemesis: Nemesis, namespace:
     assert containers(tried(nemesis.cluster, app, annotations=annotations)) == ["fibonacci"]
     stranger = fibonacci(namespace, "stranger")  # no CustomAutoscaler names it
     assert containers(tried(nemesis.cluster, stranger)) == ["fibonacci"]
+
+
+def test_a_pod_that_says_what_all_its_containers_have_is_made(nemesis: Nemesis, namespace: str) -> None:
+    """Were more asked for than it has, the API server would refuse it, and the application would not start."""
+    app = fibonacci(namespace, spec={"sidecar": {}})
+    asked(nemesis, app)
+    pod = tried(nemesis.cluster, app, spec=WHOLE)
+    assert containers(pod) == ["fibonacci", SIDECAR] and not of_sidecar(pod)["resources"], pod["spec"]
 
 
 def test_a_second_time_changes_nothing(nemesis: Nemesis, namespace: str) -> None:
@@ -208,6 +222,11 @@ def test_the_policy_puts_in_what_the_webhook_does(nemesis: Nemesis, kubectl: Kub
         for field in ("volumes", "shareProcessNamespace"):
             assert by_policy["spec"][field] == by_webhook["spec"][field], field
         assert by_policy["metadata"]["labels"]["nemesis/sidecar"] == "true"
+        yes = {"nemesis/inject": "true"}
+        whole = tried(nemesis.cluster, other, spec=WHOLE, annotations=yes)
+        assert not of_sidecar(whole)["resources"], whole["spec"]
+        elsewhere = tried(nemesis.cluster, other, spec={"nodeSelector": {"kubernetes.io/os": "windows"}}, annotations=yes)
+        assert containers(elsewhere) == ["fibonacci"]
         for annotations in ({}, {"nemesis/inject": "false"}):
             assert containers(tried(nemesis.cluster, other, annotations=annotations)) == ["fibonacci"]
         both = tried(nemesis.cluster, app, annotations={"nemesis/inject": "true"})

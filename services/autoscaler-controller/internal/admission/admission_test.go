@@ -120,7 +120,7 @@ func TestInject_IsOfTargetsAlone(t *testing.T) {
 		"nothing":                      {`{}`, "", false, "", "unreadable"},
 		"before the picture is whole":  {`{"object":` + shopPod + `}`, "the first list of pods", false, "waits for the first list of pods", "blind"},
 		"another's is nothing to wait": {`{"namespace":"kube-system","object":` + shopPod + `}`, "the first list of pods", false, "", "not-asked"},
-		"one that cannot have it":      {`{"object":` + strings.Replace(shopPod, `"containers"`, `"os":{"name":"windows"},"containers"`, 1) + `}`, "", false, "os.name is windows", "unfit"},
+		"one that cannot have it":      {`{"object":` + strings.Replace(shopPod, `"containers"`, `"os":{"name":"windows"},"containers"`, 1) + `}`, "", false, "for Windows", "unfit"},
 	} {
 		s := newScene()
 		s.missing = c.missing

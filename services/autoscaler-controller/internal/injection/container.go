@@ -28,14 +28,10 @@ func sidecar(p Pod, s Sidecar, set Settings) object {
 	if set.Controller != "" {
 		env = append(env, variable("NEMESIS_CONTROLLER_URL", set.Controller))
 	}
-	return object{
+	container := object{
 		"name":  Container,
 		"image": set.Image,
 		"env":   append(env, variable("GOMEMLIMIT", "24MiB"), variable("GOMAXPROCS", "1")),
-		"resources": object{
-			"requests": object{"cpu": "10m", "memory": "16Mi"},
-			"limits":   object{"memory": "48Mi"},
-		},
 		"securityContext": object{
 			"runAsNonRoot": true, "runAsUser": 65533, "runAsGroup": 65533,
 			"seccompProfile":           object{"type": "RuntimeDefault"},
@@ -45,6 +41,13 @@ func sidecar(p Pod, s Sidecar, set Settings) object {
 		},
 		"volumeMounts": []any{object{"name": Volume, "mountPath": "/var/run/secrets/nemesis", "readOnly": true}},
 	}
+	if !p.budgeted() {
+		container["resources"] = object{
+			"requests": object{"cpu": "10m", "memory": "16Mi"},
+			"limits":   object{"memory": "48Mi"},
+		}
+	}
+	return container
 }
 
 func variable(name, value string) object { return object{"name": name, "value": value} }

@@ -42,8 +42,25 @@ type Pod struct {
 		ShareProcessNamespace *bool   `json:"shareProcessNamespace"`
 		HostPID               bool    `json:"hostPID"`
 		OS                    named   `json:"os"`
+
+		NodeSelector map[string]string `json:"nodeSelector"`
+		// Resources are those of all containers together, where the pod says them.
+		Resources struct {
+			Requests map[string]any `json:"requests"`
+			Limits   map[string]any `json:"limits"`
+		} `json:"resources"`
 	} `json:"spec"`
 }
+
+// windows tells whether the pod is for Windows: by its word, or by the nodes that it wants.
+func (p Pod) windows() bool {
+	const is = "windows"
+	return p.Spec.OS.Name == is || p.Spec.NodeSelector["kubernetes.io/os"] == is
+}
+
+// budgeted tells whether the pod says what all its containers have together: then they share it, and Kubernetes refuses
+// the pod when what they ask for by themselves is more.
+func (p Pod) budgeted() bool { return len(p.Spec.Resources.Requests)+len(p.Spec.Resources.Limits) > 0 }
 
 type named struct {
 	Name string `json:"name"`
@@ -114,8 +131,8 @@ func Inject(p Pod, s Sidecar, set Settings) (patch []Operation, o Outcome, why s
 		return nil, OptedOut, ""
 	case slices.ContainsFunc(p.Spec.Containers, is(Container)), slices.ContainsFunc(p.Spec.InitContainers, is(Container)):
 		return nil, Present, ""
-	case p.Spec.OS.Name == "windows":
-		return nil, Unfit, "the sidecar is not put in: it is for Linux, and the pod's os.name is windows"
+	case p.windows():
+		return nil, Unfit, "the sidecar is not put in: it is for Linux, and the pod is for Windows (os.name, or nodeSelector)"
 	case slices.ContainsFunc(p.Spec.Volumes, is(Volume)):
 		return nil, Unfit, "the sidecar is not put in: the pod has a volume of the name " + Volume + ", which is the sidecar's"
 	case set.Image == "":

@@ -288,6 +288,22 @@ func TestInject_TheControllerIsNamedWhereItIsNotWhereTheSidecarLooks(t *testing.
 	}
 }
 
+// What the containers of such a pod ask for must not be more than the pod has: Kubernetes would refuse it.
+func TestInject_AsksForNothingInAPodThatSaysWhatAllHaveTogether(t *testing.T) {
+	for change, asks := range map[string]bool{
+		"{}":                    true,
+		"spec: {resources: {}}": true,
+		"spec: {resources: {limits: {memory: 32Mi}}}":                 false,
+		"spec: {resources: {requests: {cpu: 1}}}":                     false,
+		"spec: {resources: {requests: {cpu: 5m}, limits: {cpu: 5m}}}": false,
+	} {
+		got, outcome, why := injected(t, pod(t, change), Sidecar{}, set)
+		if of := dig(got, "spec", "containers", -1, "resources"); outcome != Injected || why != "" || (of != nil) != asks {
+			t.Errorf("%s: %s %q, with the resources %v", change, outcome, why, of)
+		}
+	}
+}
+
 func TestInject_LeavesAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		change string
@@ -299,11 +315,12 @@ func TestInject_LeavesAlone(t *testing.T) {
 		"who has it by the component":         {"spec: {containers: [{name: shop}, {name: nemesis-sidecar}]}", set, Present, ""},
 		"who has it as a native sidecar":      {"spec: {initContainers: [{name: nemesis-sidecar}]}", set, Present, ""},
 		"who opted out, without an image":     {"metadata: {annotations: {nemesis/inject: 'false'}}", Settings{}, OptedOut, ""},
-		"a pod for Windows":                   {"spec: {os: {name: windows}}", set, Unfit, "os.name is windows"},
+		"a pod for Windows":                   {"spec: {os: {name: windows}}", set, Unfit, "for Windows"},
+		"a pod for nodes with Windows":        {"spec: {nodeSelector: {kubernetes.io/os: windows}}", set, Unfit, "for Windows"},
 		"a pod with a volume of our name":     {"spec: {volumes: [{name: nemesis-identity}]}", set, Unfit, "a volume of the name nemesis-identity"},
 		"all while no image is known":         {"{}", Settings{}, Unfit, "no setting sidecar-image"},
 		"nobody for another annotation value": {"metadata: {annotations: {nemesis/inject: 'no'}}", set, Injected, ""},
-		"nobody for Linux":                    {"spec: {os: {name: linux}}", set, Injected, ""},
+		"nobody for Linux":                    {"spec: {os: {name: linux}, nodeSelector: {kubernetes.io/os: linux}}", set, Injected, ""},
 	} {
 		p := pod(t, c.change)
 		got, outcome, why := injected(t, p, Sidecar{ShareProcesses: true}, c.set)
