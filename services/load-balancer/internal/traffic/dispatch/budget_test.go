@@ -70,19 +70,53 @@ func TestBudget_OfABusyApplicationIsShorter(t *testing.T) {
 }
 
 func TestBudget_WhoWaitedForAStartIsNotSentAwayWhenTheFirstPodIsFull(t *testing.T) {
+	for name, c := range map[string]struct {
+		given, want time.Duration // want: of the second request, from its arrival
+	}{
+		"nothing is said of full pods": {0, 2 * time.Minute},
+		"something is":                 {30 * time.Second, 70 * time.Second},
+		"more than wakeUpTimeout is":   {time.Hour, 2 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			limited := func(r *routing.Route) { one(r); r.BusyTimeout = c.given }
+			w := newWorld(nil)
+			w.follow(routing.Asleep, limited)
+			_, first := w.waits(t)
+			synctest.Wait()
+			_, second := w.waits(t)
+			time.Sleep(40 * time.Second)
+			w.follow(routing.Awake, limited, pod("a", nil))
+			if got := <-first; got.err != nil || got.after != 40*time.Second {
+				t.Errorf("%s: the first: %v after %v", name, got.err, got.after)
+			}
+			if got := <-second; !errors.Is(got.err, ErrBusy) || got.after != c.want {
+				t.Errorf("%s: the second: %v after %v, want %v", name, got.err, got.after, c.want)
+			}
+		})
+	}
+}
+
+// Whoever comes while others still wait for what was started waits behind them: nobody is sent away before who came first.
+func TestBudget_WhoComesBehindThoseThatWaitedForAStartIsNotSentAwayBeforeThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(nil)
 		w.follow(routing.Asleep, one)
 		_, first := w.waits(t)
 		synctest.Wait()
 		_, second := w.waits(t)
-		time.Sleep(40 * time.Second)
+		time.Sleep(10 * time.Second)
 		w.follow(routing.Awake, one, pod("a", nil))
-		if got := <-first; got.err != nil || got.after != 40*time.Second {
-			t.Errorf("the first: %v after %v", got.err, got.after)
+		if got := <-first; got.err != nil {
+			t.Fatal(got.err)
 		}
-		if got := <-second; !errors.Is(got.err, ErrBusy) || got.after != 70*time.Second {
-			t.Errorf("the second: %v after %v, want the busy budget from when the pod was there", got.err, got.after)
+		time.Sleep(5 * time.Second)
+		_, third := w.waits(t)
+		if got := <-second; !errors.Is(got.err, ErrBusy) || got.after != 2*time.Minute {
+			t.Errorf("the second: %v after %v", got.err, got.after)
+		}
+		// The one who woke it has gone: its time is over by its own budget, which began as it came.
+		if got := <-third; !errors.Is(got.err, ErrBusy) || got.after != 105*time.Second {
+			t.Errorf("the third: %v after %v", got.err, got.after)
 		}
 	})
 }

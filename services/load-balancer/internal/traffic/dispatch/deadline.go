@@ -36,21 +36,31 @@ func (a *Application) turn(now time.Time) {
 //
 // Of two requests the one that came first has the earlier deadline, always: expire counts on it.
 func (a *Application) deadline(v *Visit) (time.Time, error) {
-	route, from := a.Route(), later(v.Arrived, a.phase.since)
-	budget, because := a.startBudget(), ErrTooLate
-	switch {
-	case a.phase.busy:
-		budget, because = route.BusyBudget(), ErrBusy
-	case a.start != nil:
+	from := later(v.Arrived, a.phase.since)
+	if a.phase.busy {
+		return sooner(from.Add(a.busyBudget()), v.last()), ErrBusy
+	}
+	if a.start != nil {
 		from = later(from, a.start.answered)
 	}
-	at := sooner(from.Add(budget), v.last())
-	if blocked, since := a.block.now(); !a.phase.busy && blocked.Reason != "" {
+	at, because := sooner(from.Add(a.startBudget()), v.last()), ErrTooLate
+	if blocked, since := a.block.now(); blocked.Reason != "" {
 		if early := later(v.Arrived, since).Add(grace(blocked)); early.Before(at) {
 			return early, &BlockedError{Blocked: blocked}
 		}
 	}
 	return at, because
+}
+
+// busyBudget is how long a request waits while pods serve and are full. Where nothing is said of that, those who
+// waited for the start go on waiting as long as they may at all: the first pods are full with them, and more are on
+// their way. As long as there are some, those who came after them wait behind them.
+func (a *Application) busyBudget() time.Duration {
+	route := a.Route()
+	if first := a.room.First(); route.BusyTimeout == 0 && first != nil && visitOf(first).Arrived.Before(a.phase.since) {
+		return route.WakeUpTimeout
+	}
+	return route.BusyBudget()
 }
 
 // startBudget is how long a request waits while no pod serves. What was learned counts from the
