@@ -64,7 +64,10 @@ func Parse(text string) (Position, bool) {
 		return Position{}, false
 	}
 	ordinary, err := strconv.ParseUint(parts[2], 10, 64)
-	return Position{Epoch: parts[0], Urgent: urgent, Ordinary: ordinary}, err == nil
+	if err != nil {
+		return Position{}, false
+	}
+	return Position{Epoch: parts[0], Urgent: urgent, Ordinary: ordinary}, true
 }
 
 // Kind is what happened.

@@ -263,8 +263,8 @@ func TestParse_ReadsWhatStringWrites(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "e", "e.1", "e.1.2.3", ".1.2", "e.-1.2", "e.1.x", "e.18446744073709551616.1"} {
-		if p, ok := Parse(text); ok {
-			t.Errorf("%q is read as %v", text, p)
+		if p, ok := Parse(text); ok || p != (Position{}) {
+			t.Errorf("%q is read as %v, %v", text, p, ok)
 		}
 	}
 }
