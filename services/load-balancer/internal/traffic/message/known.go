@@ -33,6 +33,8 @@ const (
 	ContentEncoding
 	ContentLocation
 	Location
+	Link
+	Refresh
 	SetCookie
 	Date
 	UserAgent
@@ -58,7 +60,7 @@ var names = [lastKnown]string{
 	XForwardedPort: "x-forwarded-port", XForwardedPrefix: "x-forwarded-prefix", XForwardedProto: "x-forwarded-proto",
 	XRealIP: "x-real-ip", Traceparent: "traceparent", Tracestate: "tracestate", Baggage: "baggage",
 	ContentType: "content-type", ContentEncoding: "content-encoding", ContentLocation: "content-location",
-	Location: "location", SetCookie: "set-cookie", Date: "date", UserAgent: "user-agent", Referer: "referer",
+	Location: "location", Link: "link", Refresh: "refresh", SetCookie: "set-cookie", Date: "date", UserAgent: "user-agent", Referer: "referer",
 	XRequestID: "x-request-id", Authorization: "authorization", Cookie: "cookie", CacheControl: "cache-control",
 	ContentRange: "content-range", MaxForwards: "max-forwards", Origin: "origin", Accept: "accept", ServerTiming: "server-timing",
 }

@@ -127,6 +127,7 @@ func (x *exchange) Inform(h *message.Response) {
 	h.Fields.DropHopByHop()
 	h.Fields.Drop(message.ContentLength)
 	if x.r.Version != message.HTTP10 {
+		x.rewriteAnswer(h.Fields)
 		_ = x.c.Inform(h) // when it cannot be written, neither can the answer
 	}
 	x.visit.Touch(x.p.o.Now())

@@ -7,8 +7,8 @@ import (
 )
 
 // rewriteAnswer puts the prefix back into what a pod that does not know it says of its own paths:
-// where to go on, where the content is, and which paths a cookie is for. Values are replaced in
-// place; relative ones are right as they are.
+// where to go on, where the content is and what belongs to it, and which paths a cookie is for. Values
+// are replaced in place; relative ones are right as they are.
 func (x *exchange) rewriteAnswer(fields message.Fields) {
 	if !x.stripped() || !x.place.RewriteAnswers {
 		return
@@ -18,6 +18,10 @@ func (x *exchange) rewriteAnswer(fields message.Fields) {
 		switch f.Known {
 		case message.Location, message.ContentLocation:
 			f.Value = x.rewrite().location(f.Value)
+		case message.Link:
+			f.Value = x.rewrite().links(f.Value)
+		case message.Refresh:
+			f.Value = x.rewrite().refresh(f.Value)
 		case message.SetCookie:
 			f.Value = x.rewrite().cookie(f.Value)
 		default:
@@ -69,6 +73,61 @@ func (r rewriting) location(value string) string {
 		return value[:len(value)-len(path)] + r.path(path)
 	}
 	return value
+}
+
+// links are the targets of a Link field: references in angle brackets, with parameters behind them
+// that may be quoted (RFC 8288, section 3).
+func (r rewriting) links(value string) string {
+	var b strings.Builder
+	done := 0 // up to which the value was copied
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '"':
+			i = quotedEnd(value, i)
+		case '<':
+			length := strings.IndexByte(value[i:], '>')
+			if length < 0 {
+				return value
+			}
+			b.WriteString(value[done : i+1])
+			b.WriteString(r.location(value[i+1 : i+length]))
+			i += length
+			done = i
+		}
+	}
+	return b.String() + value[done:]
+}
+
+// quotedEnd is where the text in quotes ends that begins here.
+func quotedEnd(value string, at int) int {
+	for i := at + 1; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return len(value)
+}
+
+// refresh is where a page goes by itself after so many seconds: 5; url=/there. Browsers take a comma,
+// too, and quotes around the reference (html.spec.whatwg.org, shared declarative refresh steps).
+func (r rewriting) refresh(value string) string {
+	at := strings.IndexAny(value, ";,")
+	if at < 0 {
+		return value
+	}
+	name, there, ok := strings.Cut(value[at+1:], "=")
+	if !ok || !strings.EqualFold(strings.Trim(name, " \t"), "url") {
+		return value
+	}
+	reference := strings.Trim(there, " \t")
+	if len(reference) > 1 && strings.IndexByte("\"'", reference[0]) >= 0 {
+		reference, _, _ = strings.Cut(reference[1:], reference[:1])
+	}
+	begin := len(value) - len(there) + strings.Index(there, reference)
+	return value[:begin] + r.location(reference) + value[begin+len(reference):]
 }
 
 // path is a path, perhaps with a query behind it, with the prefix before it.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
@@ -62,6 +63,38 @@ func TestLocation_GetsThePrefixWhereItNamesAPathOfTheApplication(t *testing.T) {
 	}
 }
 
+func TestLinks_GetThePrefixInTheirTargetsAlone(t *testing.T) {
+	for value, want := range map[string]string{
+		"</a>": "</shop/a>", "</>; rel=next": "</shop/>; rel=next", "<a>; rel=next": "<a>; rel=next", "": "", "<>": "<>", "/a": "/a",
+		`</a?p=2>; rel="next", </a?p=9>; rel="last"`:                          `</shop/a?p=2>; rel="next", </shop/a?p=9>; rel="last"`,
+		`<http://front.example/a>; rel=next,<https://other.example/b>;rel=up`: `<http://front.example/shop/a>; rel=next,<https://other.example/b>;rel=up`,
+		`</a>; title="</b>, \"</c>"; rel=x, </d>`:                             `</shop/a>; title="</b>, \"</c>"; rel=x, </shop/d>`,
+		`</a,b;c>; rel=preload; as=style`:                                     `</shop/a,b;c>; rel=preload; as=style`,
+		`<http://10.0.0.1/a>`:                                                 `</shop/a>`,
+		`</shop/a>`:                                                           `</shop/a>`,
+		`</a`:                                                                 `</a`,
+		`</a>; title="</b>`:                                                   `</shop/a>; title="</b>`,
+		`</a>; title="\`:                                                      `</shop/a>; title="\`,
+	} {
+		if got := rewritten.links(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestRefresh_GetsThePrefixInItsReference(t *testing.T) {
+	for value, want := range map[string]string{
+		"5; url=/a": "5; url=/shop/a", "0;URL=/a?b=c;d": "0;URL=/shop/a?b=c;d", "1, url = /a ": "1, url = /shop/a ",
+		`2; url="/a"; x`: `2; url="/shop/a"; x`, "2; url='/a'": "2; url='/shop/a'", `2; url="`: `2; url="`, `2; url="/a`: `2; url="/shop/a`,
+		"3; url=http://front.example/a": "3; url=http://front.example/shop/a", "3; url=https://other.example/a": "3; url=https://other.example/a",
+		"4": "4", "4;": "4;", "4; url": "4; url", "4; url=": "4; url=", "4; to=/a": "4; to=/a", "4; url=a": "4; url=a", "": "",
+	} {
+		if got := rewritten.refresh(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestCookie_IsForThePathBehindThePrefix(t *testing.T) {
 	for value, want := range map[string]string{
 		"a=b; Path=/":                    "a=b; Path=/shop",
@@ -94,7 +127,7 @@ func TestCookie_IsForThePathBehindThePrefix(t *testing.T) {
 	}
 }
 
-const podsAnswer = "HTTP/1.1 302 Found\nX-First: 1\nlocation: /login\nSet-Cookie: a=b; Path=/\nset-cookie: c=d\nContent-Location: /a/b\nX-Path: /login\nContent-Length: 0"
+const podsAnswer = "HTTP/1.1 302 Found\nX-First: 1\nlocation: /login\nSet-Cookie: a=b; Path=/\nset-cookie: c=d\nContent-Location: /a/b\nX-Path: /login\nLink: </a>; rel=next\nRefresh: 1; url=/a\nContent-Length: 0"
 
 func TestRewriteAnswer_ChangesValuesInPlace(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -107,14 +140,24 @@ func TestRewriteAnswer_ChangesValuesInPlace(t *testing.T) {
 		"without a prefix":          {func(_ *Options, r *routing.Route) { r.RewriteAnswers, r.Prefix = true, "/" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) { return answers(r, podsAnswer), nil }), test.change)
+			u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
+				early := &message.Response{}
+				if err := early.ParseResponse([]byte(lines("HTTP/1.1 103 Early Hints\nLink: </a.css>; rel=preload")), false); err != nil {
+					t.Fatal(err)
+				}
+				r.Inform.Inform(early)
+				return answers(r, podsAnswer), nil
+			}), test.change)
 			c := newClient()
 			u.ask(c, "GET /shop/1 HTTP/1.1\nHost: a")
-			want := []string{"X-First: 1", "location: /login", "Set-Cookie: a=b; Path=/", "set-cookie: c=d", "Content-Location: /a/b", "X-Path: /login"}
+			want := []string{"X-First: 1", "location: /login", "Set-Cookie: a=b; Path=/", "set-cookie: c=d", "Content-Location: /a/b", "X-Path: /login", "Link: </a>; rel=next", "Refresh: 1; url=/a"}
 			if test.changed {
 				want[1], want[2], want[4] = "location: /shop/login", "Set-Cookie: a=b; Path=/shop", "Content-Location: /shop/a/b"
+				want[6], want[7] = "Link: </shop/a>; rel=next", "Refresh: 1; url=/shop/a"
 			}
 			equal(t, "the answer", c.fields, want)
+			hint := map[bool]string{true: "/shop/a.css", false: "/a.css"}[test.changed]
+			equal(t, "the hint before it", c.informed, []string{"Early Hints|Link: <" + hint + ">; rel=preload"})
 		})
 	}
 }
