@@ -8,7 +8,7 @@ CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
 GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar cli e2e
 SERVICES := autoscaler-controller load-balancer sidecar
 # Beside the services: further programs of theirs.
-COMMANDS := log-setup metrics-collector
+COMMANDS := log-setup metrics-collector sidecar-nvml
 # Outside go.work: their graphs are huge, and nothing that ships needs them.
 TOOL_MODULES := deployments
 
@@ -47,9 +47,12 @@ unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), w
 	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do $(MAKE) test-module MODULE=$$m || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "unit tests failed in:$$failed" >&2; exit 1; }
 
+# go-nvml names functions that its header calls old: a screenful, whatever one calls.
+NVML_CFLAGS := -O2 -g -Wno-deprecated-declarations
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@echo "== $(MODULE)"; deployments/go-test "$(MODULE)" ./... -race -timeout $(TEST_LIMIT)
+	@test "$(MODULE)" != services/sidecar || CGO_CFLAGS="$(NVML_CFLAGS)" deployments/go-test services/sidecar ./internal/collect/gpu/nvml -race -timeout $(TEST_LIMIT) -tags nvml
 
 # Settings: MODULE=, PACKAGE=, RUN= choose; COUNT= runs of each package; LOAD= processors kept busy; TEST_LIMIT= for one run; TAGS=.
 COUNT := 50
@@ -95,6 +98,7 @@ lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the Ope
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 	@$(MAKE) docs
 	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...) || failed="$$failed $$m"; done; \
+	echo "== golangci-lint services/sidecar, with NVML"; (cd services/sidecar && GOWORK=off golangci-lint run --build-tags nvml ./internal/app ./internal/collect/...) || failed="$$failed services/sidecar(nvml)"; \
 	test -z "$$failed" || { echo "golangci-lint found something in:$$failed" >&2; exit 1; }
 
 DOCS_SOURCE := build/docs-source

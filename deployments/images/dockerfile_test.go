@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -118,11 +119,15 @@ func TestDockerfiles_ShipWhatTheOtherImagesShip(t *testing.T) {
 			}
 			got, files := d.config(t)
 			spec := options{tag: "dev", stamp: stamp}.spec(s, "", runtime.GOARCH)
-			want := v1.Config{Entrypoint: spec.Entrypoint, User: spec.User, WorkingDir: "/", Labels: spec.Labels}
+			want := v1.Config{Entrypoint: spec.Entrypoint, User: spec.User, WorkingDir: "/", Labels: spec.Labels, Env: spec.Env}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("configuration (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(slices.Sorted(maps.Keys(spec.Files)), files); diff != "" {
+			paths := slices.Sorted(maps.Keys(spec.Files))
+			if s.native != nil {
+				paths = append(paths, "/") // what TestDockerfiles_BuildTheSameProgram looks at
+			}
+			if diff := cmp.Diff(paths, files); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 		})
@@ -150,6 +155,10 @@ func (d dockerfile) config(t *testing.T) (config v1.Config, files []string) {
 			config.WorkingDir = c.Path
 		case *instructions.UserCommand:
 			config.User = c.User
+		case *instructions.EnvCommand:
+			for _, pair := range c.Env {
+				config.Env = append(config.Env, pair.Key+"="+pair.Value)
+			}
 		case *instructions.EntrypointCommand:
 			if c.PrependShell {
 				t.Error("the entrypoint needs a shell")
@@ -189,10 +198,51 @@ func TestDockerfiles_BuildTheSameProgram(t *testing.T) {
 				t.Errorf("the Dockerfile's program differs (%v)", err)
 			}
 			said, err := exec.Command(got, "-version").Output()
-			if err != nil || !strings.HasPrefix(string(said), s.name+" "+d.args["VERSION"]+" (revision 0123abc, "+toolchain) {
+			if err != nil || !strings.HasPrefix(string(said), filepath.Base(s.folder)+" "+d.args["VERSION"]+" (revision 0123abc, "+toolchain) {
 				t.Errorf("-version says %q (%v)", said, err)
 			}
+			if s.native != nil {
+				besides(t, s, program.Compiler, want, filepath.Join(filepath.Dir(got), "root"))
+			}
 		})
+	}
+}
+
+// besides compares what the Dockerfile has beside a program with C in it, and starts the program with that alone.
+func besides(t *testing.T, s source, compiler, program, root string) {
+	t.Helper()
+	files, err := s.native.files(t.Context(), compiler, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		got = append(got, strings.TrimPrefix(path, root))
+		same, err := sameBytes(path, files[strings.TrimPrefix(path, root)])
+		if err == nil && !same {
+			t.Errorf("%s is another file", path)
+		}
+		return err
+	})
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(files)), got); err != nil || diff != "" {
+		t.Errorf("beside the program (-want +got):\n%s%v", diff, err)
+	}
+	loader, err := interpreter(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var libc string
+	for target := range files {
+		if path.Base(target) == s.native.libraries[0] {
+			libc = path.Dir(target)
+		}
+	}
+	start := exec.Command(filepath.Join(root, loader), "--inhibit-cache", "--library-path", filepath.Join(root, libc), program, "-version")
+	if said, err := start.CombinedOutput(); err != nil {
+		t.Errorf("with what is in the image it does not start: %s (%v)", said, err)
 	}
 }
 

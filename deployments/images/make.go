@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +69,15 @@ func makeAll(ctx context.Context, o options, chosen []source, stdout io.Writer) 
 // make makes one image and says in a few words what came of it.
 func (o options) make(ctx context.Context, s source) (string, error) {
 	var platforms []image.Platform
-	for _, arch := range o.archs {
+	archs, without := s.native.without(o.archs)
+	if len(archs) == 0 {
+		return "", fmt.Errorf("it needs C, and there is no compiler for %s", strings.Join(o.archs, ", "))
+	}
+	left := ""
+	if len(without) > 0 {
+		left = fmt.Sprintf(", not for %s: there is no C compiler for it (Debian: gcc-%s)", strings.Join(without, ", "), strings.ReplaceAll(triplets[without[0]], "_", "-"))
+	}
+	for _, arch := range archs {
 		p, err := o.platform(ctx, s, arch)
 		if err != nil {
 			return "", err
@@ -79,7 +89,7 @@ func (o options) make(ctx context.Context, s source) (string, error) {
 		if err == nil {
 			err = record(o.digests, s.name, address)
 		}
-		return "pushed " + address, err
+		return "pushed " + address + left, err
 	}
 	archive := filepath.Join(o.out, s.name+".tar")
 	written, err := image.Write(archive, platforms[0].Spec)
@@ -104,8 +114,21 @@ func (o options) platform(ctx context.Context, s source, arch string) (image.Pla
 		return image.Platform{}, err
 	}
 	p := image.Platform{Spec: o.spec(s, binary, arch), Document: image.Document{MediaType: sbom.MediaType}}
+	var parts []sbom.Part
+	if s.native != nil {
+		beside, err := s.native.files(ctx, program.Compiler, binary)
+		if err != nil {
+			return image.Platform{}, err
+		}
+		part, err := s.native.part(beside)
+		if err != nil {
+			return image.Platform{}, err
+		}
+		parts = append(parts, part)
+		maps.Copy(p.Files, beside)
+	}
 	p.Document.Content, err = sbom.Document(sbom.Image{
-		Name: s.name, Version: o.stamp.Version, Arch: arch, Files: p.Files, Licence: licence, Licences: moduleLicence,
+		Name: s.name, Version: o.stamp.Version, Arch: arch, Files: p.Files, Licence: licence, Licences: moduleLicence, Parts: parts,
 	})
 	if err != nil {
 		return image.Platform{}, err
@@ -118,7 +141,7 @@ func (o options) spec(s source, binary, arch string) image.Spec {
 	if o.registry != "" {
 		repository = o.registry
 	}
-	return image.Spec{
+	spec := image.Spec{
 		Tag:        fmt.Sprintf("%s/%s:%s", repository, s.name, o.tag),
 		Files:      map[string]string{"/" + s.name: binary},
 		Entrypoint: []string{"/" + s.name},
@@ -133,4 +156,12 @@ func (o options) spec(s source, binary, arch string) image.Spec {
 			"org.opencontainers.image.source":      repositoryURL,
 		},
 	}
+	if s.native != nil {
+		spec.Env = gpus
+		spec.Labels["org.opencontainers.image.licenses"] = licence + " AND " + s.native.licence
+	}
+	return spec
 }
+
+// gpus are what NVIDIA's container runtime goes by: its driver's library alone, of all GPUs, unless somebody says which.
+var gpus = []string{"NVIDIA_DRIVER_CAPABILITIES=utility", "NVIDIA_VISIBLE_DEVICES=all"}

@@ -16,27 +16,34 @@ type source struct {
 	name        string
 	folder      string // of the main package, below the repository's root
 	description string
+	tags        string  // build tags, with commas between
+	native      *native // for a program that needs C; nil: it does not
 }
 
 var sources = []source{
-	{"autoscaler-controller", "services/autoscaler-controller/cmd/autoscaler-controller", "Decides how many pods an application has, and wakes it"},
-	{"load-balancer", "services/load-balancer/cmd/load-balancer", "Routes requests to pods, and keeps them while an application wakes"},
-	{"log-setup", "services/load-balancer/cmd/log-setup", "Makes an Elasticsearch ready for the load balancers' log"},
-	{"sidecar", "services/sidecar/cmd/sidecar", "Measures its pod, and tells the autoscaler-controller"},
-	{"metrics-collector", "services/sidecar/cmd/metrics-collector", "Takes the pushes of sidecars nearby, and sends them on in batches"},
-	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
-	{"echo", "e2e/apps/echo", "Sample application: gives back what it gets, over gRPC and WebSocket too"},
-	{"slot", "e2e/apps/slot", "Sample application: works on one request at a time, and counts"},
-	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},
+	{name: "autoscaler-controller", folder: "services/autoscaler-controller/cmd/autoscaler-controller", description: "Decides how many pods an application has, and wakes it"},
+	{name: "load-balancer", folder: "services/load-balancer/cmd/load-balancer", description: "Routes requests to pods, and keeps them while an application wakes"},
+	{name: "log-setup", folder: "services/load-balancer/cmd/log-setup", description: "Makes an Elasticsearch ready for the load balancers' log"},
+	{name: "sidecar", folder: "services/sidecar/cmd/sidecar", description: "Measures its pod, and tells the autoscaler-controller", tags: small},
+	{
+		name: "sidecar-nvml", folder: "services/sidecar/cmd/sidecar", description: "Measures its pod, NVIDIA GPUs too, and tells the autoscaler-controller",
+		tags: small + ",nvml", native: glibc,
+	},
+	{name: "metrics-collector", folder: "services/sidecar/cmd/metrics-collector", description: "Takes the pushes of sidecars nearby, and sends them on in batches"},
+	{name: "fibonacci", folder: "e2e/apps/fibonacci", description: "Sample application: burns CPU"},
+	{name: "echo", folder: "e2e/apps/echo", description: "Sample application: gives back what it gets, over gRPC and WebSocket too"},
+	{name: "slot", folder: "e2e/apps/slot", description: "Sample application: works on one request at a time, and counts"},
+	{name: "modelserver", folder: "e2e/apps/modelserver", description: "Sample application: pretends to serve a language model"},
 }
 
-// tags are how a program is built that is to be small. Nobody speaks HTTP/2 with a sidecar, nor it with anybody.
-var tags = map[string]string{"sidecar": "nethttpomithttp2"}
+// small is how a program is built that is to be small. Nobody speaks HTTP/2 with a sidecar, nor it with anybody.
+const small = "nethttpomithttp2"
 
-// choose gives the sources of these names, all of them when there are none.
+// choose gives the sources of these names; when there are none all that need no C compiler, which is what a local cluster
+// runs.
 func choose(names []string) ([]source, error) {
 	if len(names) == 0 {
-		return sources, nil
+		return slices.DeleteFunc(slices.Clone(sources), func(s source) bool { return s.native != nil }), nil
 	}
 	var chosen []source
 	for _, name := range names {
@@ -86,7 +93,11 @@ func (s source) program(root, arch string) (gobuild.Program, error) {
 		if err != nil {
 			return gobuild.Program{}, err
 		}
-		return gobuild.Program{Module: module, Package: "./" + filepath.ToSlash(relative), Arch: arch, Tags: tags[s.name]}, nil
+		p := gobuild.Program{Module: module, Package: "./" + filepath.ToSlash(relative), Arch: arch, Tags: s.tags}
+		if s.native != nil {
+			p.Compiler = compiler(arch)
+		}
+		return p, nil
 	}
 	return gobuild.Program{}, fmt.Errorf("%s: no go.mod at or above %s", s.name, target)
 }

@@ -92,12 +92,12 @@ type listed struct {
 	}
 }
 
-// collect adds what the packages of the module in this folder are built with on linux, their tests left
+// collect adds what the packages of the module in this folder are built with on linux, with C or without, their tests left
 // out, and modules of this repository too, which have its licence.
 func collect(ctx context.Context, folder string, known map[string]module) error {
-	list := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Dir,Module", "./...")
+	list := exec.CommandContext(ctx, "go", "list", "-deps", "-tags=nvml", "-json=Dir,Module", "./...")
 	list.Dir = folder
-	list.Env = append(os.Environ(), "GOWORK=off", "GOOS=linux", "CGO_ENABLED=0")
+	list.Env = append(os.Environ(), "GOWORK=off", "GOOS=linux", "CGO_ENABLED=1")
 	var said bytes.Buffer
 	list.Stderr = &said
 	out, err := list.Output()

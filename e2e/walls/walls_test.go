@@ -200,7 +200,7 @@ func serviceOf(path string) string {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Standard", "work")
+	list := exec.CommandContext(t.Context(), "go", "list", "-tags=nvml", "-json=ImportPath,Imports,Standard", "work")
 	list.Env = append(os.Environ(), "GOWORK=") // all modules at once, also when each is tested alone
 	out, err := list.Output()
 	if err != nil {
@@ -260,10 +260,10 @@ func TestWings_AreAllThatTheLoadBalancerHas(t *testing.T) {
 }
 
 // notInPods is what must not come into the sidecar's program, of which one stands in each pod: what only those need
-// who judge tokens, check requests against a contract, keep many metrics or export traces.
+// who judge tokens, check requests against a contract, keep many metrics or export traces, and what needs C.
 var notInPods = []string{
 	"go-jose", root + "pkg/identity", root + "pkg/authority", root + "pkg/contract", root + "pkg/telemetry",
-	"kin-openapi", "client_golang", "protobuf", "grpc", "otel/sdk",
+	"kin-openapi", "client_golang", "protobuf", "grpc", "otel/sdk", "go-nvml",
 }
 
 func TestSidecar_HasNothingThatItsPodDoesNotNeed(t *testing.T) {

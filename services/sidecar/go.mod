@@ -3,6 +3,7 @@ module github.com/nemesis-scaling/nemesis/services/sidecar
 go 1.26.9
 
 require (
+	github.com/NVIDIA/go-nvml v0.13.4-1
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/google/go-cmp v0.7.0

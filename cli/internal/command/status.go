@@ -295,6 +295,10 @@ func (t *tool) podsOf(w io.Writer, a autoscaler.Application) {
 		return
 	}
 	table := show.Table{Heads: []string{"POD", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "NODE", "WHY"}}
+	gpus := slices.ContainsFunc(a.Pods, func(p autoscaler.Pod) bool { return gpuUse(p) != "" }) // most clusters have none
+	if gpus {
+		table.Heads = slices.Insert(table.Heads, 6, "GPU")
+	}
 	for _, p := range a.Pods {
 		cpu, memory := "", ""
 		if p.Metrics != nil {
@@ -307,11 +311,32 @@ func (t *tool) podsOf(w io.Writer, a autoscaler.Application) {
 		case p.State == autoscaler.PodStateFailed:
 			state.Tone = show.Bad
 		}
-		table.Cells(show.Cell{Text: p.Name}, state, show.Cell{Text: show.Ago(p.CreatedAt, t.Now())}, show.Cell{Text: fmt.Sprint(p.Restarts)},
-			show.Cell{Text: cpu}, show.Cell{Text: memory}, show.Cell{Text: value(p.Node)}, show.Cell{Text: value(p.Message)})
+		cells := []show.Cell{
+			{Text: p.Name}, state, {Text: show.Ago(p.CreatedAt, t.Now())}, {Text: fmt.Sprint(p.Restarts)},
+			{Text: cpu}, {Text: memory}, {Text: value(p.Node)}, {Text: value(p.Message)},
+		}
+		if gpus {
+			cells = slices.Insert(cells, 6, show.Cell{Text: gpuUse(p)})
+		}
+		table.Cells(cells...)
 	}
 	fmt.Fprintln(w)
 	table.Write(w, t.palette())
+}
+
+// gpuUse is what a pod uses of its GPUs, as far as it is known: of a slice of one its memory alone.
+func gpuUse(p autoscaler.Pod) string {
+	if p.Metrics == nil {
+		return ""
+	}
+	v := p.Metrics.Values
+	var parts []string
+	for _, part := range []string{amount(v.GpuUsage, "%"), amount(v.GpuMemoryUsage, "MiB"), amount(v.GpuPower, "W")} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func amount(v *float64, unit string) string {

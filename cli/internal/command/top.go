@@ -59,6 +59,7 @@ type busy struct {
 	P95        *float64 `json:"p95Ms,omitempty"`
 	CPU        *float64 `json:"cpuMillicores,omitempty"`
 	Memory     *float64 `json:"memoryMiB,omitempty"`
+	GPU        *float64 `json:"gpuPercent,omitempty"`
 
 	tone show.Tone
 }
@@ -93,6 +94,7 @@ func (r *rates) rows(all []autoscaler.Application, now time.Time) []busy {
 				b.Memory = m.Mean
 			}
 		}
+		b.GPU = gpuOf(a.Pods)
 		rows = append(rows, b)
 	}
 	r.requests, r.at = requests, now
@@ -102,10 +104,28 @@ func (r *rates) rows(all []autoscaler.Application, now time.Time) []busy {
 	return rows
 }
 
+// gpuOf is the mean of what the pods use of their GPUs, of those that say so lately; nil: of none is it known.
+func gpuOf(pods []autoscaler.Pod) *float64 {
+	var sum, n float64
+	for _, p := range pods {
+		if p.Metrics != nil && p.Metrics.Fresh && p.Metrics.Values.GpuUsage != nil {
+			sum, n = sum+*p.Metrics.Values.GpuUsage, n+1
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return new(sum / n)
+}
+
 func (t *tool) top(w io.Writer, rows []busy) {
 	var flight, waiting, pods int32
 	var rate float64
 	table := show.Table{Heads: []string{"APPLICATION", "STATE", "PODS", "IN FLIGHT", "STREAMS", "WAITING", "PER SECOND", "P50", "P95", "CPU", "MEMORY"}}
+	gpus := slices.ContainsFunc(rows, func(b busy) bool { return b.GPU != nil }) // most clusters have none
+	if gpus {
+		table.Heads = append(table.Heads, "GPU")
+	}
 	for _, b := range rows {
 		name := b.Deployment
 		if t.all {
@@ -116,10 +136,14 @@ func (t *tool) top(w io.Writer, rows []busy) {
 		if b.Waiting > 0 {
 			waits = show.Busy
 		}
-		table.Cells(show.Cell{Text: name, Tone: show.Strong}, show.Cell{Text: b.State, Tone: b.tone}, show.Cell{Text: fmt.Sprintf("%d/%d", b.Ready, b.Replicas)},
+		cells := []show.Cell{show.Cell{Text: name, Tone: show.Strong}, show.Cell{Text: b.State, Tone: b.tone}, show.Cell{Text: fmt.Sprintf("%d/%d", b.Ready, b.Replicas)},
 			show.Cell{Text: fmt.Sprint(b.InFlight)}, show.Cell{Text: fmt.Sprint(b.Streaming)}, show.Cell{Text: fmt.Sprint(b.Waiting), Tone: waits},
 			show.Cell{Text: ifKnown(b.PerSecond, show.Number)}, show.Cell{Text: ifKnown(b.P50, show.Milliseconds)}, show.Cell{Text: ifKnown(b.P95, show.Milliseconds)},
-			show.Cell{Text: amount(b.CPU, "m")}, show.Cell{Text: amount(b.Memory, "MiB")})
+			show.Cell{Text: amount(b.CPU, "m")}, show.Cell{Text: amount(b.Memory, "MiB")}}
+		if gpus {
+			cells = append(cells, show.Cell{Text: amount(b.GPU, "%")})
+		}
+		table.Cells(cells...)
 	}
 	line := fmt.Sprintf("%s on %s: %d in flight, %d waiting", show.Count(len(rows), "application", "applications"), show.Count(int(pods), "pod", "pods"), flight, waiting)
 	if slices.ContainsFunc(rows, func(b busy) bool { return b.PerSecond != nil }) {

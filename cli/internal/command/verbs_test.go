@@ -217,6 +217,21 @@ func TestTop(t *testing.T) {
 	}
 }
 
+// A column for GPUs is there where a pod says something of them: of a slice of one its memory alone.
+func TestStatusAndTop_ShowGPUsWhereThereAreAny(t *testing.T) {
+	w := newWorld(t)
+	app := awake()
+	app.Pods[0].Metrics.Values.GpuUsage, app.Pods[0].Metrics.Values.GpuMemoryUsage, app.Pods[0].Metrics.Values.GpuPower = new(62.5), new(41_000.0), new(287.25)
+	app.Pods[1].Metrics = &autoscaler.PodUse{Fresh: true, Source: autoscaler.Sidecar, Values: common.Measurements{GpuMemoryUsage: new(512.0)}}
+	w.apps = []autoscaler.Application{asleep(), app}
+	golden(t, "status-gpu.txt", w.run(t, "status", "cart").ok(t))
+	golden(t, "top-gpu.txt", w.run(t, "top", "-A").ok(t))
+	app.Pods[0].Metrics.Fresh = false // what was is not what is
+	if got := gpuOf(app.Pods); got != nil {
+		t.Errorf("%v", *got)
+	}
+}
+
 func TestWakeAndSleep_WaitUntilItIsSo(t *testing.T) {
 	w := newWorld(t)
 	w.apps = []autoscaler.Application{asleep(), awake(), broken()}

@@ -1,5 +1,5 @@
 // Package gobuild runs `go build` so that the same source gives the same program on every machine:
-// the toolchain that go.mod names, no C, no workspace, no paths of the machine; of version and commit
+// the toolchain that go.mod names, no C unless it is told, no workspace, no paths of the machine; of version and commit
 // what it is told. It decides nothing about what is built.
 package gobuild
 
@@ -18,16 +18,20 @@ import (
 
 // Program is one main package.
 type Program struct {
-	Module  string // its module's folder
-	Package string // relative to the module, "./cmd/load-balancer"
-	Arch    string // GOARCH
-	Tags    string // build tags, with commas between; "" are none
-	Stamp   Stamp  // what it says about itself
+	Module   string // its module's folder
+	Package  string // relative to the module, "./cmd/load-balancer"
+	Arch     string // GOARCH
+	Tags     string // build tags, with commas between; "" are none
+	Compiler string // of C, for a program that needs it; "" is none, and a program of the same bytes on every machine
+	Stamp    Stamp  // what it says about itself
 }
 
 // saidLimit bounds how much of a failed build's output an error carries, in bytes; compilers name the
 // first faults first.
 const saidLimit = 8 << 10
+
+// lazily has functions of libraries looked up when they are called first, as those of a library that is loaded later need.
+const lazily = "-Wl,-z,lazy"
 
 // Compile writes the linux program to out. An unchanged program comes from Go's build cache.
 func Compile(ctx context.Context, program Program, out string) error {
@@ -43,6 +47,9 @@ func Compile(ctx context.Context, program Program, out string) error {
 	command.Dir = program.Module
 	command.Env = append(os.Environ(),
 		"GOTOOLCHAIN="+toolchain, "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+program.Arch)
+	if program.Compiler != "" {
+		command.Env = append(command.Env, "CGO_ENABLED=1", "CC="+program.Compiler, "CGO_LDFLAGS="+lazily)
+	}
 	// A group of its own, so that the compilers end with the go command when the build is cancelled.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }

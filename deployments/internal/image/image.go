@@ -1,5 +1,5 @@
-// Package image makes container images of static binaries without any daemon: one layer, a few
-// files, the same bytes for the same input on every machine. It writes docker-archive files, which
+// Package image makes container images of a few files without any daemon: one layer,
+// the same bytes for the same input on every machine. It writes docker-archive files, which
 // containerd, Docker and Podman all load, and pushes to registries, for several processors under one tag. What goes into which image is
 // decided elsewhere.
 package image
@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -23,8 +24,9 @@ type Spec struct {
 	Tag        string            // "nemesis/fibonacci:dev"; without a registry, Docker's is meant, as everywhere
 	Files      map[string]string // absolute path in the image -> file on this machine; all become mode 0755, root's
 	Entrypoint []string
-	User       string // "65532:65532"; empty means root
-	Arch       string // GOARCH of the files
+	Env        []string // "NAME=value"
+	User       string   // "65532:65532"; empty means root
+	Arch       string   // GOARCH of the files
 	Labels     map[string]string
 }
 
@@ -102,6 +104,7 @@ func build(spec Spec, layerOf func(files map[string]string) (v1.Layer, error)) (
 	config.OS, config.Architecture = "linux", spec.Arch
 	config.Created = v1.Time{Time: epoch}
 	config.Config.Entrypoint = spec.Entrypoint
+	config.Config.Env = slices.Clone(spec.Env)
 	config.Config.User = spec.User
 	config.Config.WorkingDir = "/"
 	config.Config.Labels = maps.Clone(spec.Labels)

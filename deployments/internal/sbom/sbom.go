@@ -35,6 +35,14 @@ type Image struct {
 	Files    map[string]string // absolute path in the image -> file on this machine
 	Licence  string            // of the image itself, as SPDX names it
 	Licences func(path, version string) (string, error)
+	Parts    []Part
+}
+
+// Part is something of somebody else's that is in an image as it is.
+type Part struct {
+	Name, Version, Licence string
+	Supplier               string   // as it calls its own package: "Debian GLIBC 2.36-9+deb12u9"
+	Files                  []string // of the image
 }
 
 const (
@@ -59,6 +67,9 @@ func Document(image Image) ([]byte, error) {
 		if err := d.file(target, image.Files[target], whole); err != nil {
 			return nil, fmt.Errorf("%s of the image %s: %w", target, image.Name, err)
 		}
+	}
+	for _, p := range image.Parts {
+		d.part(p)
 	}
 	made := &spdx.Document{
 		SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT",
@@ -145,6 +156,19 @@ func (d *document) program(file common.ElementID, info *debug.BuildInfo) error {
 		d.relate(file, common.TypeRelationshipGeneratedFrom, d.add(path, version, licence))
 	}
 	return nil
+}
+
+// part adds what is in the image as somebody else has built it.
+func (d *document) part(p Part) {
+	id := identifier("part", p.Name+"-"+p.Version)
+	d.packages[string(id)] = &spdx.Package{
+		PackageName: p.Name, PackageSPDXIdentifier: id, PackageVersion: p.Version, PackageDownloadLocation: unknown, PackageSourceInfo: p.Supplier,
+		IsFilesAnalyzedTagPresent: true, PackageLicenseDeclared: p.Licence, PackageLicenseConcluded: unknown, PackageCopyrightText: unknown,
+	}
+	d.relate("image", common.TypeRelationshipContains, id)
+	for _, target := range p.Files {
+		d.relate(id, common.TypeRelationshipContains, identifier("file", target))
+	}
 }
 
 // isFolder tells a replacement on the disk from one by another module, as go.mod does.

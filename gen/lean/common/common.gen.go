@@ -127,10 +127,13 @@ type Measurements struct {
 	// DiskUsage MiB, on the pod's writable volumes.
 	DiskUsage *float64 `json:"diskUsage,omitempty"`
 
-	// GpuMemoryUsage MiB, over the pod's GPUs.
+	// GpuMemoryUsage MiB, the sum over the pod's GPUs or slices of GPUs.
 	GpuMemoryUsage *float64 `json:"gpuMemoryUsage,omitempty"`
 
-	// GpuUsage Percent, the mean over the pod's GPUs.
+	// GpuPower Watts that the pod's GPUs draw, the sum; absent where one of them is a slice (MIG).
+	GpuPower *float64 `json:"gpuPower,omitempty"`
+
+	// GpuUsage Percent of the last second or less in which a GPU computed, the mean over the pod's GPUs; absent where one of them is a slice (MIG).
 	GpuUsage *float64 `json:"gpuUsage,omitempty"`
 
 	// InFlight Requests that the application works on now.

@@ -75,6 +75,8 @@ type Settings struct {
 	WebhookListen string
 	// SidecarImage is the image that is put into pods. Default: nemesis/sidecar of this version.
 	SidecarImage string
+	// SidecarGPUImage is the one for pods that ask for NVIDIA's GPUs. Default: the same.
+	SidecarGPUImage string
 	// SidecarControllerURL is where it sends what it measures. Default: this controller.
 	SidecarControllerURL string
 	// NotificationNetworks are the networks that notices may be sent to, with commas between; public stands for all
@@ -115,6 +117,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.TLSNames, "tls-names", "", "further DNS names and IP addresses of the controller's certificate, with commas between")
 	set.Duration(&s.CertificateLifetime, "certificate-lifetime", authority.LeafLifetime, time.Minute, 30*24*time.Hour, "how long a certificate counts that the controller issues; a root counts 365 times as long, and is published twice as long before it signs")
 	set.AddressOrNone(&s.WebhookListen, "webhook-listen", "", "address of the API server's questions on pods and CustomAutoscalers, TLS; empty: none")
+	set.String(&s.SidecarGPUImage, "sidecar-gpu-image", "", "the same for pods that ask for NVIDIA's GPUs, as nemesis/sidecar-nvml, which reads them; empty: sidecar-image")
 	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
 	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
 	set.Text(&s.NotificationNetworks, "notification-networks", "", "networks that notices may be sent to, public and CIDRs with commas between; empty: none are sent", receivers.NetworksAllowed, isNetworks)

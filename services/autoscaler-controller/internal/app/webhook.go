@@ -55,7 +55,7 @@ func newHooks(ctx context.Context, s Settings, c *kube.Clients, t *telemetry.Tel
 
 // injected is what is put into pods.
 func injected(s Settings) injection.Settings {
-	set := injection.Settings{Image: s.SidecarImage, Controller: s.SidecarControllerURL}
+	set := injection.Settings{Image: s.SidecarImage, GPUImage: s.SidecarGPUImage, Controller: s.SidecarControllerURL}
 	if set.Image == "" {
 		set.Image = "nemesis/sidecar:" + build.Version()
 	}

@@ -42,6 +42,7 @@ const (
 	ResponseTime     Gauge = "responseTime"
 	GPUUsage         Gauge = "gpuUsage"
 	GPUMemoryUsage   Gauge = "gpuMemoryUsage"
+	GPUPower         Gauge = "gpuPower"
 	InFlight         Gauge = "inFlight"
 	Queued           Gauge = "queued"
 	CacheUsage       Gauge = "cacheUsage"

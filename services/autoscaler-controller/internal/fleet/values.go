@@ -8,7 +8,7 @@ import (
 
 // gauges are all of them; a value stands where its gauge stands here.
 var gauges = [...]Gauge{
-	CPUUsage, MemoryUsage, DiskUsage, ResponseTime, GPUUsage, GPUMemoryUsage, InFlight, Queued, CacheUsage, RequestRate, TimeToFirstToken,
+	CPUUsage, MemoryUsage, DiskUsage, ResponseTime, GPUUsage, GPUMemoryUsage, GPUPower, InFlight, Queued, CacheUsage, RequestRate, TimeToFirstToken,
 }
 
 // place is where a gauge's value stands; -1: it is none.

@@ -30,8 +30,8 @@ func podUse(u *fleet.PodUse) *autoscaler.PodUse {
 		Source: autoscaler.PodUseSource(u.Source), AgeSeconds: max(u.Age.Seconds(), 0), Fresh: u.Fresh,
 		Values: common.Measurements{
 			CpuUsage: known(fleet.CPUUsage), MemoryUsage: known(fleet.MemoryUsage), DiskUsage: known(fleet.DiskUsage), ResponseTime: known(fleet.ResponseTime),
-			GpuUsage: known(fleet.GPUUsage), GpuMemoryUsage: known(fleet.GPUMemoryUsage), InFlight: known(fleet.InFlight), Queued: known(fleet.Queued),
-			CacheUsage: known(fleet.CacheUsage), RequestRate: known(fleet.RequestRate), TimeToFirstToken: known(fleet.TimeToFirstToken),
+			GpuUsage: known(fleet.GPUUsage), GpuMemoryUsage: known(fleet.GPUMemoryUsage), GpuPower: known(fleet.GPUPower),
+			InFlight: known(fleet.InFlight), Queued: known(fleet.Queued), CacheUsage: known(fleet.CacheUsage), RequestRate: known(fleet.RequestRate), TimeToFirstToken: known(fleet.TimeToFirstToken),
 		},
 	}
 }

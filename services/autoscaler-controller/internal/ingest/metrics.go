@@ -96,7 +96,7 @@ func measurement(in common.PodMetrics, now time.Time) fleet.Measurement {
 	}
 	v := in.Metrics
 	given := [len(gauges)]*float64{
-		v.CpuUsage, v.MemoryUsage, v.DiskUsage, v.ResponseTime, v.GpuUsage, v.GpuMemoryUsage,
+		v.CpuUsage, v.MemoryUsage, v.DiskUsage, v.ResponseTime, v.GpuUsage, v.GpuMemoryUsage, v.GpuPower,
 		v.InFlight, v.Queued, v.CacheUsage, v.RequestRate, v.TimeToFirstToken,
 	}
 	for i, g := range given {

@@ -40,6 +40,7 @@ var gauges = [...]struct {
 	{fleet.ResponseTime, 1e9},
 	{fleet.GPUUsage, 100},
 	{fleet.GPUMemoryUsage, 1e12},
+	{fleet.GPUPower, 1e6},
 	{fleet.InFlight, 1e9},
 	{fleet.Queued, 1e9},
 	{fleet.CacheUsage, 1},

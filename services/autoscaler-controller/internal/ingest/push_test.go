@@ -28,7 +28,7 @@ var documents = map[string]struct {
 	"as a sidecar sends it":               {wellMade, true},
 	"the least":                           {`{"podName":"p","namespace":"n","metrics":{}}`, true},
 	"space everywhere":                    {" {\n\"podName\" : \"p\" ,\t\"namespace\":\"n\",\"metrics\": { \"queued\" : 1e2 } } \r\n", true},
-	"at the bounds":                       {`{"podName":"p","namespace":"n","ageSeconds":86400,"windowSeconds":0,"validSeconds":120,"metrics":{"cacheUsage":1,"gpuUsage":100}}`, true},
+	"at the bounds":                       {`{"podName":"p","namespace":"n","ageSeconds":86400,"windowSeconds":0,"validSeconds":120,"metrics":{"cacheUsage":1,"gpuUsage":100,"gpuMemoryUsage":1e12,"gpuPower":1e6}}`, true},
 	"minus nothing":                       {`{"podName":"p","namespace":"n","metrics":{"cpuUsage":-0}}`, true},
 	"the longest names":                   {`{"podName":"` + strings.Repeat("a", 253) + `","namespace":"` + strings.Repeat("b", 63) + `","metrics":{}}`, true},
 	"fields of a later version":           {`{"podName":"p","namespace":"n","later":1.5,"metrics":{"also":"x","and":null,"more":true}}`, true},

@@ -1,6 +1,9 @@
 package injection
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // object is a part of a manifest.
 type object = map[string]any
@@ -28,9 +31,14 @@ func sidecar(p Pod, s Sidecar, set Settings) object {
 	if set.Controller != "" {
 		env = append(env, variable("NEMESIS_CONTROLLER_URL", set.Controller))
 	}
+	image, memory := set.Image, "48Mi"
+	if gpus := p.GPUs(); gpus > 0 && set.GPUImage != "" {
+		image, memory = set.GPUImage, "128Mi" // NVIDIA's library is in it, which keeps what it likes
+		env = append(env, variable("NEMESIS_GPUS", strconv.Itoa(gpus)))
+	}
 	container := object{
 		"name":  Container,
-		"image": set.Image,
+		"image": image,
 		"env":   append(env, variable("GOMEMLIMIT", "24MiB"), variable("GOMAXPROCS", "1")),
 		"securityContext": object{
 			"runAsNonRoot": true, "runAsUser": 65533, "runAsGroup": 65533,
@@ -44,7 +52,7 @@ func sidecar(p Pod, s Sidecar, set Settings) object {
 	if !p.budgeted() {
 		container["resources"] = object{
 			"requests": object{"cpu": "10m", "memory": "16Mi"},
-			"limits":   object{"memory": "48Mi"},
+			"limits":   object{"memory": memory},
 		}
 	}
 	return container

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,12 +37,12 @@ type Pod struct {
 		} `json:"ownerReferences"`
 	} `json:"metadata"`
 	Spec struct {
-		Containers            []named `json:"containers"`
-		InitContainers        []named `json:"initContainers"`
-		Volumes               []named `json:"volumes"`
-		ShareProcessNamespace *bool   `json:"shareProcessNamespace"`
-		HostPID               bool    `json:"hostPID"`
-		OS                    named   `json:"os"`
+		Containers            []container `json:"containers"`
+		InitContainers        []named     `json:"initContainers"`
+		Volumes               []named     `json:"volumes"`
+		ShareProcessNamespace *bool       `json:"shareProcessNamespace"`
+		HostPID               bool        `json:"hostPID"`
+		OS                    named       `json:"os"`
 
 		NodeSelector map[string]string `json:"nodeSelector"`
 		// Resources are those of all containers together, where the pod says them.
@@ -64,6 +65,28 @@ func (p Pod) budgeted() bool { return len(p.Spec.Resources.Requests)+len(p.Spec.
 
 type named struct {
 	Name string `json:"name"`
+}
+
+type container struct {
+	Name      string `json:"name"`
+	Resources struct {
+		Limits map[string]json.RawMessage `json:"limits"` // quantities: texts or numbers
+	} `json:"resources"`
+}
+
+// GPUs are those of NVIDIA, or slices of such, that the pod's containers ask the device plugin for.
+func (p Pod) GPUs() (n int) {
+	for _, c := range p.Spec.Containers {
+		for resource, quantity := range c.Resources.Limits {
+			if !strings.HasPrefix(resource, "nvidia.com/gpu") && !strings.HasPrefix(resource, "nvidia.com/mig-") {
+				continue
+			}
+			if whole, err := strconv.Atoi(strings.Trim(string(quantity), `"`)); err == nil && whole > 0 {
+				n += whole
+			}
+		}
+	}
+	return n
 }
 
 // Read reads a pod.
@@ -104,6 +127,7 @@ type Sidecar struct {
 // Settings are what whoever runs the controller says.
 type Settings struct {
 	Image      string // "": nothing can be put in
+	GPUImage   string // for pods that ask for NVIDIA's GPUs; "": the same
 	Controller string // its URL; "": where the sidecar looks by itself
 }
 
@@ -126,10 +150,11 @@ var Outcomes = []Outcome{Injected, NotAsked, OptedOut, Present, Unfit}
 // know; "" where there is nothing to say.
 func Inject(p Pod, s Sidecar, set Settings) (patch []Operation, o Outcome, why string) {
 	is := func(name string) func(named) bool { return func(c named) bool { return c.Name == name } }
+	ours := func(c container) bool { return c.Name == Container }
 	switch {
 	case p.Metadata.Annotations[Annotation] == "false":
 		return nil, OptedOut, ""
-	case slices.ContainsFunc(p.Spec.Containers, is(Container)), slices.ContainsFunc(p.Spec.InitContainers, is(Container)):
+	case slices.ContainsFunc(p.Spec.Containers, ours), slices.ContainsFunc(p.Spec.InitContainers, is(Container)):
 		return nil, Present, ""
 	case p.windows():
 		return nil, Unfit, "the sidecar is not put in: it is for Linux, and the pod is for Windows (os.name, or nodeSelector)"

@@ -304,6 +304,40 @@ func TestInject_AsksForNothingInAPodThatSaysWhatAllHaveTogether(t *testing.T) {
 	}
 }
 
+func TestInject_ThePodsThatAskForGPUsHaveAnImageOfTheirOwnIfThereIsOne(t *testing.T) {
+	gpus := Settings{Image: "i", GPUImage: "g"}
+	for name, c := range map[string]struct {
+		containers string
+		set        Settings
+		image      string
+		gpus       any // NEMESIS_GPUS; nil: it is not there
+		memory     string
+	}{
+		"none":                          {"[{name: shop}]", gpus, "i", nil, "48Mi"},
+		"one":                           {"[{name: shop, resources: {limits: {nvidia.com/gpu: '1'}}}]", gpus, "g", "1", "128Mi"},
+		"as a number":                   {"[{name: shop, resources: {limits: {nvidia.com/gpu: 8}}}]", gpus, "g", "8", "128Mi"},
+		"a slice":                       {"[{name: shop, resources: {limits: {nvidia.com/mig-1g.5gb: 1}}}]", gpus, "g", "1", "128Mi"},
+		"one that others have too":      {"[{name: shop, resources: {limits: {nvidia.com/gpu.shared: 1}}}]", gpus, "g", "1", "128Mi"},
+		"two of one, one of another":    {"[{name: shop, resources: {limits: {nvidia.com/gpu: 2}}}, {name: other, resources: {limits: {nvidia.com/gpu: 1, cpu: 1}}}]", gpus, "g", "3", "128Mi"},
+		"zero":                          {"[{name: shop, resources: {limits: {nvidia.com/gpu: 0, memory: 1Gi}}}]", gpus, "i", nil, "48Mi"},
+		"of somebody else":              {"[{name: shop, resources: {limits: {amd.com/gpu: 1}}}]", gpus, "i", nil, "48Mi"},
+		"while there is no other image": {"[{name: shop, resources: {limits: {nvidia.com/gpu: 1}}}]", Settings{Image: "i"}, "i", nil, "48Mi"},
+	} {
+		got, outcome, _ := injected(t, pod(t, "spec: {containers: "+c.containers+"}"), Sidecar{}, c.set)
+		var said any
+		env, _ := dig(got, "spec", "containers", -1, "env").([]any)
+		for _, e := range env {
+			if dig(e, "name") == "NEMESIS_GPUS" {
+				said = dig(e, "value")
+			}
+		}
+		image, memory := dig(got, "spec", "containers", -1, "image"), dig(got, "spec", "containers", -1, "resources", "limits", "memory")
+		if outcome != Injected || image != c.image || said != c.gpus || memory != c.memory {
+			t.Errorf("%s: %s, image %v, %v GPUs, memory %v", name, outcome, image, said, memory)
+		}
+	}
+}
+
 func TestInject_LeavesAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		change string

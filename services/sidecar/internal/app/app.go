@@ -21,6 +21,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/logs"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/gpu"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/footprint"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
@@ -60,6 +61,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Collector: collect.New(collect.Options{
 			Source: s.UsageFrom, Cgroups: os.DirFS(s.CgroupRoot), Proc: os.DirFS(s.ProcRoot), PodUID: s.PodUID,
 			DiskPaths: s.diskPaths(), PageURLs: split(s.AppMetricsURL), Log: log,
+			GPUs: gpus(), PodGPUs: gpu.Pod{GPUs: s.GPUs, Visible: s.visibleGPUs},
 		}),
 		Sender: sender,
 		Schedule: schedule.Options{

@@ -39,6 +39,9 @@ type Settings struct {
 	DiskPaths     string // with commas between; none is not measured
 	AppMetricsURL string // the application's Prometheus page, or several with commas between; "" is none
 
+	GPUs        int    // that the pod asks for; 0: nobody said
+	visibleGPUs string // NVIDIA_VISIBLE_DEVICES, which the container runtime goes by
+
 	Encryption encryption.Settings // of the connection with the controller; the sidecar's own port is the pod's alone
 
 	TokenFile string // this pod's token for the controller; "" sends none
@@ -66,7 +69,7 @@ func (s Settings) validFor() time.Duration {
 
 // Load reads the settings. It returns settings.ErrHelp, or every fault at once.
 func Load(args, environ []string, out io.Writer) (Settings, error) {
-	var s Settings
+	s := Settings{visibleGPUs: variable(environ, "NVIDIA_VISIBLE_DEVICES")}
 	set := settings.New("sidecar", "NEMESIS_", out)
 	set.AddressOrNone(&s.Listen, "listen", "127.0.0.1:0", "where the API, metrics and health are served: by default inside the pod alone, on a port that nobody has (the log says which); :8082 is on one that Prometheus finds")
 	set.URL(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
@@ -83,6 +86,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.ProcRoot, "proc-root", "/proc", "the pod's processes")
 	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
 	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics, or several with commas between; none by default")
+	set.Int(&s.GPUs, "gpus", 0, 0, 64, "GPUs, or slices of GPUs, that the pod asks for: where the sidecar sees another number it does not measure them; 0: those that it sees are the pod's, unless NVIDIA_VISIBLE_DEVICES=all shows it several; sidecar-nvml alone reads any")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent along; empty sends none, and a file that is missing is said in the log")
 	s.Encryption.DeclareClient(set)
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")

@@ -1,6 +1,6 @@
 // Package collect measures one pod from inside: CPU and memory (the pod's, never the node's), the use
-// of its writable folders, and what the application's own Prometheus page says. How each is read
-// stands in cgroup, process, disk.go and page; here readings become a measurement, growth becomes a
+// of its writable folders, its GPUs, and what the application's own Prometheus page says. How each is read
+// stands in cgroup, process, disk.go, gpu and page; here readings become a measurement, growth becomes a
 // mean, and what could not be read is named with its reason.
 package collect
 
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/cgroup"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/gpu"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/page"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/process"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
@@ -34,7 +35,9 @@ type Options struct {
 	Proc      fs.FS  // a /proc
 	PodUID    string // "" is not known
 	DiskPaths []string
-	PageURLs  []string // of the application's page; none is none
+	PageURLs  []string   // of the application's page; none is none
+	GPUs      gpu.Driver // nil: this program reads none
+	PodGPUs   gpu.Pod
 	Log       *slog.Logger
 }
 
@@ -50,6 +53,7 @@ type Collector struct {
 	cpu   history[time.Duration]
 	disk  *disk
 	app   *application // nil is none with a page
+	gpus  *gpu.Meter   // nil: this program reads none
 }
 
 // New looks where the pod can be measured. That it cannot is no error: the measurements say so.
@@ -67,6 +71,9 @@ func New(o Options) *Collector {
 	}
 	if len(o.PageURLs) > 0 {
 		c.app = &application{page: page.New(o.PageURLs...), log: o.Log}
+	}
+	if o.GPUs != nil {
+		c.gpus = gpu.NewMeter(o.GPUs, o.PodGPUs, o.Log)
 	}
 	return c
 }
@@ -99,6 +106,7 @@ func (c *Collector) Collect(ctx context.Context) pod.Measurement {
 	m := pod.New(time.Now())
 	c.measureUsage(m)
 	c.measureDisk(m)
+	c.measureGPUs(m)
 	c.measureApplication(ctx, &m)
 	return m
 }
@@ -140,4 +148,25 @@ func (c *Collector) measureDisk(m pod.Measurement) {
 		return
 	}
 	m.Set(pod.Disk, float64(bytes)/mebibyte)
+}
+
+func (c *Collector) measureGPUs(m pod.Measurement) {
+	if c.gpus == nil {
+		for _, k := range []pod.Kind{pod.GPU, pod.GPUMemory, pod.GPUPower} {
+			m.Miss(k, "this image reads no GPUs; sidecar-nvml does")
+		}
+		return
+	}
+	total := c.gpus.Measure()
+	take(m, pod.GPU, total.Use)
+	take(m, pod.GPUMemory, total.Memory)
+	take(m, pod.GPUPower, total.Power)
+}
+
+func take(m pod.Measurement, k pod.Kind, v gpu.Value) {
+	if v.Why != "" {
+		m.Miss(k, v.Why)
+		return
+	}
+	m.Set(k, v.Amount)
 }

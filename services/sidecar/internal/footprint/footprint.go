@@ -10,12 +10,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 )
 
 // region is a part of the program's memory.
-type region struct{ start, end uintptr }
+type region struct {
+	start, end uintptr
+	code       bool
+}
 
 // Release gives the pages of the program's own file back, as far as nothing can have changed them.
 func Release() error {
@@ -42,13 +46,19 @@ func Release() error {
 	return errors.Join(faults...)
 }
 
-// unchanged are the mappings of a program's file that cannot be written.
+// unchanged are the mappings of a program's file that cannot be written. A program with libraries beside it was written
+// to before it began, and some of that was then made read-only (RELRO), as the addresses of the libraries' functions: of such a
+// one the code alone is surely as it is in the file.
 func unchanged(maps io.Reader, program string) (all []region, err error) {
+	linked := false
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		// 00400000-0070e000 r-xp 00000000 00:2c 1234   /sidecar
 		fields := bytes.Fields(lines.Bytes())
 		const columns = 6
+		if len(fields) >= columns && bytes.Contains(fields[columns-1], []byte(".so")) {
+			linked = true
+		}
 		if len(fields) < columns || string(fields[columns-1]) != program || bytes.ContainsRune(fields[1], 'w') {
 			continue
 		}
@@ -61,7 +71,10 @@ func unchanged(maps io.Reader, program string) (all []region, err error) {
 		if err != nil || end <= start {
 			return nil, fmt.Errorf("/proc/self/maps: %q is no region", fields[0])
 		}
-		all = append(all, region{uintptr(start), uintptr(end)})
+		all = append(all, region{uintptr(start), uintptr(end), bytes.ContainsRune(fields[1], 'x')})
+	}
+	if linked {
+		all = slices.DeleteFunc(all, func(r region) bool { return !r.code })
 	}
 	return all, lines.Err() //nolint:wrapcheck // of a scanner
 }

@@ -20,8 +20,16 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0               [vsyscall]
 // What the program wrote is not the file's any more, and would be lost.
 func TestUnchanged_AreThePagesOfTheProgramThatNobodyWrote(t *testing.T) {
 	got, err := unchanged(strings.NewReader(maps), "/sidecar")
-	want := []region{{0x400000, 0x709000}, {0x709000, 0xb00000}}
+	want := []region{{0x400000, 0x709000, true}, {0x709000, 0xb00000, false}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(region{})); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// What the dynamic loader wrote, and made read-only then, would come back as it is in the file: functions at no address.
+func TestUnchanged_OfAProgramWithLibrariesIsTheCodeAlone(t *testing.T) {
+	got, err := unchanged(strings.NewReader(maps+"7f1000000000-7f1000026000 r--p 00000000 00:2c 9  /lib64/ld-linux-x86-64.so.2\n"), "/sidecar")
+	if diff := cmp.Diff([]region{{0x400000, 0x709000, true}}, got, cmp.AllowUnexported(region{})); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }

@@ -23,14 +23,18 @@ const (
 	Queued           Kind = "queued"           // requests that wait inside the application
 	CacheUsage       Kind = "cacheUsage"       // the model server's cache in use, from 0 to 1
 	TimeToFirstToken Kind = "timeToFirstToken" // milliseconds, the mean since the last measurement
+	GPU              Kind = "gpuUsage"         // percent, the mean over the pod's GPUs
+	GPUMemory        Kind = "gpuMemoryUsage"   // MiB, over the pod's GPUs
+	GPUPower         Kind = "gpuPower"         // watts, over the pod's GPUs
 )
 
 // Kinds are all of them, in order.
-var Kinds = []Kind{CPU, Memory, Disk, ResponseTime, RequestRate, InFlight, Queued, CacheUsage, TimeToFirstToken}
+var Kinds = []Kind{CPU, Memory, Disk, ResponseTime, RequestRate, InFlight, Queued, CacheUsage, TimeToFirstToken, GPU, GPUMemory, GPUPower}
 
 // most is the largest value of each kind that the contract takes.
 var most = map[Kind]float64{
 	CPU: 1e9, Memory: 1e12, Disk: 1e12, ResponseTime: 1e9, RequestRate: 1e9, InFlight: 1e9, Queued: 1e9, CacheUsage: 1, TimeToFirstToken: 1e9,
+	GPU: 100, GPUMemory: 1e12, GPUPower: 1e6,
 }
 
 // Measurement is what the pod uses at one moment. A value that could not be measured is not there,

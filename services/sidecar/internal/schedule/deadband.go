@@ -20,6 +20,7 @@ type DeadBand struct {
 // have none: the second request is news.
 var floors = map[pod.Kind]float64{
 	pod.CPU: 10, pod.Memory: 8, pod.Disk: 16, pod.ResponseTime: 5, pod.RequestRate: 0.5, pod.CacheUsage: 0.02, pod.TimeToFirstToken: 10,
+	pod.GPU: 5, pod.GPUMemory: 64, pod.GPUPower: 10,
 }
 
 // news tells why a measurement is to be sent when the last that was is before, and "" when it is not.

@@ -25,5 +25,8 @@ func Measurements(m pod.Measurement) common.Measurements {
 		Queued:           value(pod.Queued),
 		CacheUsage:       value(pod.CacheUsage),
 		TimeToFirstToken: value(pod.TimeToFirstToken),
+		GpuUsage:         value(pod.GPU),
+		GpuMemoryUsage:   value(pod.GPUMemory),
+		GpuPower:         value(pod.GPUPower),
 	}
 }

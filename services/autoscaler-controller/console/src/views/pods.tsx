@@ -34,7 +34,7 @@ export function Pods() {
     { name: "In flight", class: "n", cell: (i) => number(i.pod.metrics?.values.inFlight ?? of(i)?.end.inFlight) },
     { name: "Queue", class: "n wide", cell: (i) => number(i.pod.metrics?.values.queued) },
     { name: "KV cache", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cacheUsage && i.pod.metrics.values.cacheUsage * 100, " %") },
-    { name: "GPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.gpuUsage, " %") },
+    { name: "GPU", class: "n wide", title: "Mean of the pod's GPUs. Hover for their memory and power, as far as they are known", cell: (i) => gpu(i.pod.metrics?.values) },
     { name: "CPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
     { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage && Math.round(i.pod.metrics.values.memoryUsage), " Mi") },
     { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "10%", cell: (i) => <span class="quiet" title={of(i)?.end.why}>{of(i) ? taken(of(i)!.end) : "–"}</span> },
@@ -53,6 +53,14 @@ export function Pods() {
       <Command line="nemesis top -A" />
     </>
   );
+}
+
+// gpu is the use of the pod's GPUs; of a slice of one (MIG) there is only the memory to be had, which then stands in its place.
+function gpu(v: NonNullable<Pod["metrics"]>["values"] | undefined) {
+  const memory = v?.gpuMemoryUsage === undefined ? "" : `${Math.round(v.gpuMemoryUsage)} Mi`;
+  const power = v?.gpuPower === undefined ? "" : `${Math.round(v.gpuPower)} W`;
+  const shown = v?.gpuUsage === undefined && memory ? <>{memory}</> : number(v?.gpuUsage, " %");
+  return memory || power ? <span title={[memory, power].filter(Boolean).join(", ")}>{shown}</span> : shown;
 }
 
 function goes(of: { turn: Turn; policy: string } | undefined) {
