@@ -155,3 +155,27 @@ func TestDocument_Refuses(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestDocument_NamesWhatSomebodyElseBuilt(t *testing.T) {
+	image := newImage(t)
+	image.Parts = []sbom.Part{{Name: "glibc", Version: "2.36", Licence: "LGPL-2.1-or-later", Supplier: "Debian GLIBC 2.36-9", Files: []string{"/etc/text"}}}
+	d, _ := read(t, image)
+	found := false
+	for _, p := range d.Packages {
+		if p.PackageName == "glibc" {
+			found = p.PackageVersion == "2.36" && p.PackageLicenseDeclared == "LGPL-2.1-or-later" && p.PackageSourceInfo == "Debian GLIBC 2.36-9"
+		}
+	}
+	if !found {
+		t.Errorf("%+v", d.Packages)
+	}
+	related := map[string]bool{}
+	for _, r := range d.Relationships {
+		related[string(r.RefA.ElementRefID)+" "+r.Relationship+" "+string(r.RefB.ElementRefID)] = true
+	}
+	for _, want := range []string{"image CONTAINS part-glibc-2.36", "part-glibc-2.36 CONTAINS file-..etc..text"} {
+		if !related[want] {
+			t.Errorf("no %q among %v", want, related)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/gpu"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/page"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 )
@@ -140,5 +141,35 @@ func TestNew_TakesTheControlGroupWhenItIsVisibleElseTheProcesses(t *testing.T) {
 		} else if got := value(t, m, pod.Memory); got != c.memory {
 			t.Errorf("%s: memory is %v MiB, want %v", name, got, c.memory)
 		}
+	}
+}
+
+// cards are what a driver tells.
+type cards []gpu.Device
+
+func (c cards) Devices() ([]gpu.Device, error) { return c, nil }
+
+func TestCollect_GPUsAreMeasuredWhereTheProgramCan(t *testing.T) {
+	o := Options{Source: Processes, Proc: fstest.MapFS{}, Log: slog.New(slog.DiscardHandler)}
+	m := New(o).Collect(t.Context())
+	for _, k := range []pod.Kind{pod.GPU, pod.GPUMemory, pod.GPUPower} {
+		missing(t, m, k, "sidecar-nvml")
+	}
+	card := gpu.Device{Use: gpu.Known(0), Memory: gpu.Known(450), Power: gpu.Known(61.5)}
+	o.GPUs, o.PodGPUs = cards{card, card}, gpu.Pod{GPUs: 2}
+	m = New(o).Collect(t.Context())
+	for k, want := range map[pod.Kind]float64{pod.GPU: 0, pod.GPUMemory: 900, pod.GPUPower: 123} {
+		if got := value(t, m, k); got != want {
+			t.Errorf("%s is %v, want %v", k, got, want)
+		}
+	}
+	o.PodGPUs.GPUs = 1
+	missing(t, New(o).Collect(t.Context()), pod.GPUMemory, "the sidecar sees 2")
+	o.GPUs = cards{gpu.Slice(gpu.Known(512))}
+	m = New(o).Collect(t.Context())
+	missing(t, m, pod.GPU, "MIG is on")
+	missing(t, m, pod.GPUPower, "MIG is on")
+	if got := value(t, m, pod.GPUMemory); got != 512 {
+		t.Errorf("memory is %v MiB", got)
 	}
 }
