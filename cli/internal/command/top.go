@@ -136,10 +136,10 @@ func (t *tool) top(w io.Writer, rows []busy) {
 		if b.Waiting > 0 {
 			waits = show.Busy
 		}
-		cells := []show.Cell{show.Cell{Text: name, Tone: show.Strong}, show.Cell{Text: b.State, Tone: b.tone}, show.Cell{Text: fmt.Sprintf("%d/%d", b.Ready, b.Replicas)},
-			show.Cell{Text: fmt.Sprint(b.InFlight)}, show.Cell{Text: fmt.Sprint(b.Streaming)}, show.Cell{Text: fmt.Sprint(b.Waiting), Tone: waits},
-			show.Cell{Text: ifKnown(b.PerSecond, show.Number)}, show.Cell{Text: ifKnown(b.P50, show.Milliseconds)}, show.Cell{Text: ifKnown(b.P95, show.Milliseconds)},
-			show.Cell{Text: amount(b.CPU, "m")}, show.Cell{Text: amount(b.Memory, "MiB")}}
+		cells := []show.Cell{{Text: name, Tone: show.Strong}, {Text: b.State, Tone: b.tone}, {Text: fmt.Sprintf("%d/%d", b.Ready, b.Replicas)},
+			{Text: fmt.Sprint(b.InFlight)}, {Text: fmt.Sprint(b.Streaming)}, {Text: fmt.Sprint(b.Waiting), Tone: waits},
+			{Text: ifKnown(b.PerSecond, show.Number)}, {Text: ifKnown(b.P50, show.Milliseconds)}, {Text: ifKnown(b.P95, show.Milliseconds)},
+			{Text: amount(b.CPU, "m")}, {Text: amount(b.Memory, "MiB")}}
 		if gpus {
 			cells = append(cells, show.Cell{Text: amount(b.GPU, "%")})
 		}
