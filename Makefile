@@ -139,13 +139,14 @@ bench-routes: ## routes by how many there are: a request's way, following their 
 bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
 	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))
 
-# Settings: SIZES= and BASELINE_SIZES= (none leaves the last release out), SECONDS= of each measurement, WAKEUPS= a second, PODS=, BATCH= values in a push, BASELINE= a revision, PRIORITY=.
+# Settings: SIZES= and BASELINE_SIZES= (none leaves the last release out), SECONDS= of each measurement, WAKEUPS= a second, PODS=, BATCH= values in a push, SECURED=yes and DAY=yes, BASELINE= a revision, PRIORITY=.
 bench-pushes: ## what the pushes of pods cost the controller, beside an earlier build, one by one and in batches; BASELINE=; writes build/bench/pushes.json
 	@BASELINE=$(BASELINE) deployments/bench-pushes $(BENCH_PUSHES)
 
 BENCH_CONTROLLER = deployments/bench-controller $(if $(QUICK),-quick) $(if $(SIZES),-sizes $(SIZES)) $(if $(BASELINE_SIZES),-released-sizes $(BASELINE_SIZES)) \
-	$(if $(SECONDS),-seconds $(SECONDS)) $(if $(WAKEUPS),-wakeups $(WAKEUPS)) $(if $(PODS),-pods $(PODS)) $(if $(BATCH),-batch $(BATCH)) $(if $(PRIORITY),-priority $(PRIORITY))
-bench-controller: prerequisites ## the controller by the number of applications, beside the last release; QUICK=1 takes four minutes; writes build/bench/controller.json and pictures
+	$(if $(SECONDS),-seconds $(SECONDS)) $(if $(WAKEUPS),-wakeups $(WAKEUPS)) $(if $(PODS),-pods $(PODS)) $(if $(BATCH),-batch $(BATCH)) $(if $(PRIORITY),-priority $(PRIORITY)) \
+	$(if $(SECURED),-secured) $(if $(DAY),-day)
+bench-controller: prerequisites ## the controller by the number of applications, beside the last release; SECURED=yes with TLS and tokens, DAY=yes with a day's history; QUICK=1 takes four minutes; writes build/bench/controller.json and pictures
 	@BASELINE=$(BASELINE) $(BENCH_CONTROLLER)
 
 soak-controller: prerequisites ## the whole load for long, and what becomes of the memory: make soak-controller FOR=1h [SIZE=1000]

@@ -32,6 +32,8 @@ type build struct {
 	name, binary, crd string
 	sizes             []int
 	podsOf            int // pods for each application
+	secured           bool
+	history           string // the program that makes the history of a day; "": there is none
 	settle            time.Duration
 }
 
@@ -60,9 +62,14 @@ type bench struct {
 
 func measure(ctx context.Context, out io.Writer, o options) (err error) {
 	book := &report.Book{Time: time.Now().UTC(), About: map[string]string{report.Ours: "this revision", report.Released: o.about}, Setting: map[string]any{
-		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "priority": o.priority,
+		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "priority": o.priority, "secured": o.secured, "day": o.day,
 	}}
-	book.Notes = append(book.Notes, "in clear text and without tokens, as with the last release ("+strings.Join(subject.Environment, " ")+"): what tokens cost, `make bench-pushes` says")
+	if o.secured {
+		book.Notes = append(book.Notes, report.Ours+": with TLS and tokens ("+strings.Join(subject.Environment(true), " ")+")")
+	}
+	if !o.secured || o.released != "" {
+		book.Notes = append(book.Notes, "in clear text and without tokens, as with the last release ("+strings.Join(subject.Environment(false), " ")+"): what tokens cost, SECURED=yes and `make bench-pushes` say")
+	}
 	builds := []build{oursOf(o)}
 	if o.released != "" && len(o.releasedSizes) > 0 {
 		builds = append([]build{{name: report.Released, binary: o.released, crd: o.releasedCRD, sizes: o.releasedSizes, podsOf: 1, settle: o.settle / 3}}, builds...)
@@ -78,7 +85,11 @@ func measure(ctx context.Context, out io.Writer, o options) (err error) {
 }
 
 func oursOf(o options) build {
-	return build{name: report.Ours, binary: o.ours, crd: o.oursCRD, sizes: o.sizes, podsOf: podsOf, settle: o.settle}
+	b := build{name: report.Ours, binary: o.ours, crd: o.oursCRD, sizes: o.sizes, podsOf: podsOf, settle: o.settle, secured: o.secured}
+	if o.day {
+		b.history = o.history
+	}
+	return b
 }
 
 // run measures one build at each of its sizes. The objects of a size stay for the next.
@@ -89,7 +100,7 @@ func (b *bench) run(ctx context.Context, book *report.Book) (err error) {
 	defer func() { err = errors.Join(err, b.server.Stop()) }()
 	for i, n := range b.build.sizes {
 		b.last = i == len(b.build.sizes)-1
-		r := &report.Run{Build: b.name, Applications: n, Figures: map[string]float64{}}
+		r := &report.Run{Build: b.name, Applications: n, Secured: b.build.secured, Day: b.build.history != "", Figures: map[string]float64{}}
 		err := b.size(ctx, r)
 		if err != nil {
 			err = fmt.Errorf("%s at %d applications: %w", b.name, n, err)
@@ -115,7 +126,7 @@ func (b *bench) open(ctx context.Context) (err error) {
 		return err
 	}
 	b.seen = newSightings()
-	err = errors.Join(b.resource(ctx), b.server.Create(ctx, "/api/v1/namespaces", objects.Namespace("nemesis-system")), b.server.WatchDeployments(ctx, b.seen.see))
+	err = errors.Join(b.resource(ctx), b.server.Create(ctx, "/api/v1/namespaces", objects.Namespace(objects.System)), b.server.WatchDeployments(ctx, b.seen.see))
 	if err == nil {
 		err = b.serve(ctx)
 	}
@@ -155,7 +166,7 @@ func (b *bench) resource(ctx context.Context) error {
 func (b *bench) controller(ctx context.Context) (*subject.Subject, error) {
 	b.lives++
 	return subject.Start(ctx, subject.Options{
-		Binary: b.binary, Kubeconfig: b.server.Kubeconfig, Dir: b.work, Name: fmt.Sprintf("controller-%s-%d", b.name, b.lives), CPU: subjectCPU,
+		Binary: b.binary, Kubeconfig: b.server.Kubeconfig, Dir: b.work, Name: fmt.Sprintf("controller-%s-%d", b.name, b.lives), CPU: subjectCPU, Secured: b.build.secured,
 	})
 }
 
@@ -166,6 +177,9 @@ func (b *bench) serve(ctx context.Context) (err error) {
 		return err
 	}
 	b.service = drivers.NewService(b.leader.Address)
+	if b.service.Secured, err = b.secure(ctx, b.leader.Address); err != nil {
+		return errors.Join(err, b.leader.Stop())
+	}
 	b.balancers = drivers.StartBalancers(ctx, balancers, b.service)
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -45,10 +46,14 @@ func (b *bench) failover(ctx context.Context, r *report.Run, metric string, spar
 	if err != nil {
 		return err
 	}
+	if _, err := b.secure(ctx, next.Address); err != nil {
+		return errors.Join(err, next.Stop())
+	}
 	b.service.Add(next.Address)
 	l := b.load(ctx, b.whole())
 	defer l.end()
-	pause(ctx, loadWarm+leaderSettles)
+	l.warm(ctx)
+	pause(ctx, leaderSettles)
 	before := b.balancers.Sum()
 	gone := b.leader.Address
 	app := spare[0]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -16,7 +17,8 @@ import (
 )
 
 const (
-	loadWarm = 6 * time.Second // every sidecar has pushed
+	loadWarm   = 6 * time.Second // every sidecar has pushed
+	warmWithin = time.Minute
 	// backAfter is when a woken application is put to zero again: two reports later, so that nobody waits there.
 	backAfter = 2500 * time.Millisecond
 	seenIn    = 10 * time.Second
@@ -56,7 +58,7 @@ func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
 	}
 	l := b.load(ctx, 0)
 	defer func() { l.end() }()
-	pause(ctx, loadWarm)
+	l.warm(ctx)
 	if err := b.pushing(ctx, r, l, rest, before.RSS, before.Live); err != nil {
 		return err
 	}
@@ -85,13 +87,23 @@ func (b *bench) whole() int {
 
 // load starts the sidecars; with a batch of 0 each pushes by itself.
 func (b *bench) load(ctx context.Context, batch int) *load {
-	return &load{bench: b, sidecars: drivers.StartSidecars(ctx, b.pods, b.service, batch), starter: drivers.NewStarter(), stop: func() {}}
+	return &load{bench: b, sidecars: drivers.StartSidecars(ctx, b.pods, b.service, batch), starter: drivers.NewStarter(b.service), stop: func() {}}
+}
+
+// warm waits until every sidecar has pushed: where that is new to the controller, it verifies a token of each.
+func (l *load) warm(ctx context.Context) {
+	pause(ctx, loadWarm)
+	for began := time.Now(); time.Since(began) < warmWithin && ctx.Err() == nil; pause(ctx, loadWarm/10) {
+		if taken, _ := l.sidecars.Sent(); taken >= int64(len(l.pods)) {
+			return
+		}
+	}
 }
 
 // batching is what a value in a batch costs. It leaves the sidecars that the whole load is to have.
 func (b *bench) batching(ctx context.Context, r *report.Run, rest float64) (*load, error) {
 	l := b.load(ctx, batched)
-	pause(ctx, loadWarm)
+	l.warm(ctx)
 	cost, err := b.pushed(ctx, l, rest)
 	if cost > 0 { // of few pods it is less than what is measured beside it
 		r.Set(report.BatchCPU, cost)
@@ -267,7 +279,11 @@ func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
 	if text := l.complaint.Load(); text != nil {
 		r.Note(fmt.Sprintf("%d calls were refused; the first: %s", l.failed.Load(), *text))
 	}
-	return err
+	metrics, err2 := b.leader.Metrics(ctx)
+	if bytes, known := metrics["nemesis_history_bytes"]; known { // the last release keeps none
+		r.Set(report.LoadHistory, bytes/mega)
+	}
+	return errors.Join(err, err2)
 }
 
 // end ends everything.

@@ -11,12 +11,12 @@ import (
 
 // options say what is measured.
 type options struct {
-	kubernetes, ours, oursCRD, released, releasedCRD, about string
+	kubernetes, ours, oursCRD, released, releasedCRD, about, history string
 
 	sizes, releasedSizes []int
 	seconds              float64
 	wakeups, pods, batch int
-	quick                bool
+	quick, secured, day  bool
 	priority             int
 	settle, limit        time.Duration
 
@@ -50,6 +50,9 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&o.pods, "pods", 100000, "pods at most; ten for each application, all of them in each tenth one")
 	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself up to 10,000 pods, 200 in a batch where there are more")
 	set.BoolVar(&o.quick, "quick", false, "some minutes")
+	set.BoolVar(&o.secured, "secured", false, "with TLS and a token of everybody who calls; the last release in clear text all the same")
+	set.BoolVar(&o.day, "day", false, "the controller finds the history of a day; the last release keeps none")
+	set.StringVar(&o.history, "history", "build/bench/bin/history-day", "the program that makes that history")
 	set.IntVar(&o.priority, "priority", 0, "nice value of all that is started, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
 	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; the last release a third of that; 0: 6m, and 40s with -quick")
 	set.DurationVar(&o.limit, "limit", 3*time.Hour, "give up after this long; with -soak that comes on top")
@@ -85,7 +88,7 @@ func parse(args []string) (o options, err error) {
 	if err := o.check(); err != nil {
 		return o, err
 	}
-	return o, absolute(&o.kubernetes, &o.ours, &o.oursCRD, &o.released, &o.releasedCRD, &o.work, &o.out)
+	return o, absolute(&o.kubernetes, &o.ours, &o.oursCRD, &o.released, &o.releasedCRD, &o.history, &o.work, &o.out)
 }
 
 func (o options) check() error {

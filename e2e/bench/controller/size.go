@@ -15,6 +15,9 @@ func (b *bench) size(ctx context.Context, r *report.Run) (err error) {
 	if err := b.grow(ctx, r.Applications); err != nil {
 		return err
 	}
+	if err := b.day(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	if err := b.serve(ctx); err != nil {
 		return err

@@ -59,7 +59,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := b.grow(ctx, o.soakSize); err != nil {
 		return err
 	}
-	if err := b.serve(ctx); err != nil {
+	if err := errors.Join(b.day(ctx), b.serve(ctx)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -19,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 )
 
 // algorithm is how tokens are signed; most clusters use RS256.
@@ -33,8 +33,6 @@ const (
 const (
 	issuerURL = "https://kubernetes.default.svc.cluster.local"
 	collector = "nemesis-system/metrics-collector"
-	// life is longer than any run.
-	life = 6 * time.Hour
 	// often is how many tokens a pod has where none shall be seen again before it is forgotten: together
 	// half as many again as the controller remembers.
 	often = 3
@@ -155,38 +153,14 @@ func (i *issuer) tokens(a algorithm, times int) []string { return i.made[a][:tim
 
 // sign makes a token as the kubelet hands it to a pod.
 func (i *issuer) sign(a algorithm, namespace, account, pod string, id int) (string, error) {
-	now := time.Now()
-	head, err := json.Marshal(map[string]string{"alg": string(a), "kid": string(a)})
-	if err != nil {
-		return "", err
-	}
-	said, err := json.Marshal(map[string]any{
-		"aud": []string{"nemesis"}, "iss": issuerURL, "sub": "system:serviceaccount:" + namespace + ":" + account,
-		"exp": now.Add(life).Unix(), "iat": now.Unix(), "nbf": now.Unix(), "jti": fmt.Sprintf("3f0a1f2e-8f53-4b0c-9f4e-%012d", id),
-		"kubernetes.io": map[string]any{
-			"namespace":      namespace,
-			"node":           map[string]string{"name": "node-1", "uid": "b2a1c9e0-51c5-4a6e-8f0d-2f5f0f8c8e11"},
-			"pod":            map[string]string{"name": pod, "uid": fmt.Sprintf("7c9e6679-7425-40de-944b-%012d", id%pods)},
-			"serviceaccount": map[string]string{"name": account, "uid": "16fd2706-8baf-433b-82eb-8c7fada847da"},
-		},
-	})
-	if err != nil {
-		return "", err
-	}
-	text := encode(head) + "." + encode(said)
-	sum := sha256.Sum256([]byte(text))
+	signer := tokens.Signer{Issuer: issuerURL, KeyID: string(a), Key: i.ecdsa}
 	if a == rs256 {
-		signature, err := rsa.SignPKCS1v15(rand.Reader, i.rsa, crypto.SHA256, sum[:])
-		return text + "." + encode(signature), err
+		signer.Key = i.rsa
 	}
-	r, s, err := ecdsa.Sign(rand.Reader, i.ecdsa, sum[:])
-	if err != nil {
-		return "", err
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return text + "." + encode(signature), nil
+	return signer.Sign(tokens.Bearer{
+		Namespace: namespace, Account: account, Pod: pod, Node: "node-1",
+		UID: fmt.Sprintf("7c9e6679-7425-40de-944b-%012d", id%pods), ID: fmt.Sprintf("3f0a1f2e-8f53-4b0c-9f4e-%012d", id),
+	})
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -102,7 +103,7 @@ func look(ctx context.Context, url string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out := map[string]float64{}
-	err := exposition.Get(ctx, url, func(name, labels string, value float64) { out[name+labels] = value })
+	err := exposition.Get(ctx, http.DefaultClient, url, func(name, labels string, value float64) { out[name+labels] = value })
 	return out, err
 }
 

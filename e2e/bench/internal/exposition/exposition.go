@@ -15,12 +15,12 @@ import (
 type Each func(name, labels string, value float64)
 
 // Get reads the page at an address.
-func Get(ctx context.Context, url string, each Each) error {
+func Get(ctx context.Context, client *http.Client, url string, each Each) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}

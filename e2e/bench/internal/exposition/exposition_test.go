@@ -49,15 +49,15 @@ func TestGet_ReadsSamplesWithTheirLabels(t *testing.T) {
 	defer server.Close()
 	got := map[string]float64{}
 	each := func(name, labels string, value float64) { got[name+labels] = value }
-	if err := Get(t.Context(), server.URL, each); err != nil || !reflect.DeepEqual(got, map[string]float64{"a": 1.5, `b{x="y"}`: 2}) {
+	if err := Get(t.Context(), http.DefaultClient, server.URL, each); err != nil || !reflect.DeepEqual(got, map[string]float64{"a": 1.5, `b{x="y"}`: 2}) {
 		t.Errorf("%v, error %v", got, err)
 	}
 	status = http.StatusUnauthorized
-	if err := Get(t.Context(), server.URL, each); err == nil || !strings.Contains(err.Error(), "401") {
+	if err := Get(t.Context(), http.DefaultClient, server.URL, each); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("refused: %v", err)
 	}
 	server.Close()
-	if err := Get(t.Context(), server.URL, each); err == nil {
+	if err := Get(t.Context(), http.DefaultClient, server.URL, each); err == nil {
 		t.Error("nobody answered")
 	}
 }

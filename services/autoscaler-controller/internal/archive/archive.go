@@ -102,6 +102,11 @@ func (s *Store) Load(ctx context.Context, yield func(k fleet.Key, kept []byte)) 
 
 // Save keeps histories in a place, beside what else is there.
 func (s *Store) Save(ctx context.Context, place int, of map[fleet.Key][]byte) error {
+	return s.write(ctx, place, Patch(of))
+}
+
+// Patch is what of a ConfigMap says these histories.
+func Patch(of map[fleet.Key][]byte) map[string]any {
 	keys := make(map[string]*string, len(of))
 	for k, kept := range of {
 		keys[key(k)] = nil
@@ -110,7 +115,7 @@ func (s *Store) Save(ctx context.Context, place int, of map[fleet.Key][]byte) er
 			keys[key(k)] = &text
 		}
 	}
-	return s.write(ctx, place, map[string]any{"binaryData": keys})
+	return map[string]any{"binaryData": keys}
 }
 
 // write writes some keys of a place, and leaves the others as they are.

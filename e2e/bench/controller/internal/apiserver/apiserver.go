@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 )
 
 // startWithin is how long a cold start may take while others keep the machine busy.
@@ -39,6 +40,7 @@ const behind = 3
 type Server struct {
 	*Client
 	Kubeconfig string
+	Tokens     *tokens.Book // of pods, which are verified by its keys
 	etcd, api  *process.Process
 	cores      []int
 	store      string // where etcd's API in JSON is
@@ -57,10 +59,11 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	token := rand.Text()
-	if err := writeKeys(o.Dir, token); err != nil {
+	signer, err := writeKeys(o.Dir, token)
+	if err != nil {
 		return nil, err
 	}
-	s := &Server{Kubeconfig: filepath.Join(o.Dir, "kubeconfig"), cores: o.Cores, store: fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
+	s := &Server{Kubeconfig: filepath.Join(o.Dir, "kubeconfig"), Tokens: tokens.NewBook(signer), cores: o.Cores, store: fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop())

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 )
 
 func etcdFlags(dir string, port, peerPort int) []string {
@@ -23,6 +26,9 @@ func etcdFlags(dir string, port, peerPort int) []string {
 		"--auto-compaction-mode=revision", "--auto-compaction-retention=10000", "--log-level=warn",
 	}
 }
+
+// issuer is the name in service accounts' tokens.
+const issuer = "https://kubernetes.default.svc"
 
 // serverFlags let one token do everything, and leave out what only kubelets and controllers need.
 // Nobody is made to wait by the server's own fairness: what is measured is the controller.
@@ -37,21 +43,28 @@ func serverFlags(dir string, etcdPort, port int) []string {
 		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition,DefaultTolerationSeconds,RuntimeClass,Priority",
 		"--enable-priority-and-fairness=false", "--max-requests-inflight=4000", "--max-mutating-requests-inflight=2000",
 		"--profiling=false", "--event-ttl=10m",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
+		"--service-account-issuer=" + issuer, "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
 	}
 }
 
 // writeKeys writes what the server signs service accounts' tokens with, and the one token that is let in.
-func writeKeys(dir, token string) error {
+// It returns the signer, so that others can have tokens without a call for each.
+func writeKeys(dir, token string) (tokens.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return tokens.Signer{}, err
 	}
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
-		return err
+		return tokens.Signer{}, err
 	}
-	return errors.Join(
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return tokens.Signer{}, err
+	}
+	id := sha256.Sum256(public) // as the API server names its keys
+	signer := tokens.Signer{Issuer: issuer, KeyID: base64.RawURLEncoding.EncodeToString(id[:]), Key: key}
+	return signer, errors.Join(
 		os.WriteFile(filepath.Join(dir, "service-account.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600),
 		os.WriteFile(filepath.Join(dir, "tokens.csv"), []byte(token+",bench,bench,system:masters\n"), 0o600),
 	)

@@ -58,7 +58,7 @@ func StartBalancers(ctx context.Context, n int, service *Service) *Balancers {
 	b := &Balancers{service: service, stop: stop}
 	for i := range n {
 		one := &balancer{
-			name: fmt.Sprintf("load-balancer-bench-%d", i), service: service, startedAt: time.Now().UTC().Add(-time.Minute),
+			name: balancerName(i), service: service, startedAt: time.Now().UTC().Add(-time.Minute),
 			apps: map[int]*traffic{}, fresh: map[int]bool{},
 		}
 		b.list = append(b.list, one)
@@ -67,6 +67,8 @@ func StartBalancers(ctx context.Context, n int, service *Service) *Balancers {
 	}
 	return b
 }
+
+func balancerName(i int) string { return fmt.Sprintf("load-balancer-bench-%d", i) }
 
 // Stop ends them.
 func (b *Balancers) Stop() {
@@ -111,7 +113,7 @@ func (b *Balancers) Count() int { return len(b.list) }
 // follow follows the routes' changes, as a load balancer of the controller's time does: by a stream, and where there is none by
 // one long poll after the other.
 func (b *balancer) follow(ctx context.Context) {
-	client := newHTTP(1, &b.routes)
+	client := b.service.client(1, &b.routes)
 	for ctx.Err() == nil {
 		address := b.service.Address()
 		if err := b.watch(ctx, client, address); err != nil && ctx.Err() == nil {
@@ -126,13 +128,16 @@ func (b *balancer) watch(ctx context.Context, client *http.Client, address strin
 	b.mu.Lock()
 	after := b.version
 	b.mu.Unlock()
-	url := "http://" + address + "/v1/routes?stream=true&wait=30s"
+	url := b.service.url(address, "/v1/routes?stream=true&wait=30s")
 	if after != "" {
 		url += "&after=" + after
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err == nil {
+		err = b.service.sign(r, balancerPod(b.name))
+	}
 	if err != nil {
 		return err
 	}
@@ -168,7 +173,7 @@ func (b *balancer) watch(ctx context.Context, client *http.Client, address strin
 
 // report reports once a second.
 func (b *balancer) report(ctx context.Context, first time.Duration) {
-	client := newHTTP(1, &b.reports)
+	client := b.service.client(1, &b.reports)
 	pause(ctx, first)
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
@@ -187,7 +192,7 @@ func (b *balancer) report(ctx context.Context, first time.Duration) {
 
 func (b *balancer) send(ctx context.Context, client *http.Client, address string) error {
 	body, sent := b.body()
-	status, answer, err := post(ctx, client, "http://"+address+"/v1/traffic", body)
+	status, answer, err := b.service.post(ctx, client, balancerPod(b.name), address, "/v1/traffic", body)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var receipt struct {

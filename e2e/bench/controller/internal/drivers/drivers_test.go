@@ -2,17 +2,25 @@ package drivers
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
 
@@ -104,9 +112,9 @@ func TestBalancer_ReportsWhatChangedToWhoCanFollow(t *testing.T) {
 	} {
 		there := &controller{epoch: c.epoch}
 		address := serve(t, there)
-		b := &balancer{name: "lb", startedAt: time.Now(), apps: map[int]*traffic{}, fresh: map[int]bool{}}
+		b := &balancer{name: "lb", service: &Service{}, startedAt: time.Now(), apps: map[int]*traffic{}, fresh: map[int]bool{}}
 		all := &Balancers{list: []*balancer{b}}
-		client := newHTTP(1, &b.reports)
+		client := b.service.client(1, &b.reports)
 		all.Served([]objects.App{objects.New(1), objects.New(2)}, 3)
 		for i := range c.want {
 			if i == 2 {
@@ -140,8 +148,8 @@ func TestBalancer_ReportsWhatChangedToWhoCanFollow(t *testing.T) {
 
 func TestBalancer_FollowsTheRoutesByOneAnswer(t *testing.T) {
 	address := serve(t, &controller{})
-	b := &balancer{}
-	err := b.watch(t.Context(), newHTTP(1, &b.routes), address)
+	b := &balancer{service: &Service{}}
+	err := b.watch(t.Context(), b.service.client(1, &b.routes), address)
 	if err != nil || b.version != "k.1" || b.complete.Load() != 1 || b.routes.In.Load() < 100 {
 		t.Errorf("%q, %v, %d bytes", b.version, err, b.routes.In.Load())
 	}
@@ -159,8 +167,8 @@ func TestBalancer_FollowsTheRoutesByAStream(t *testing.T) {
 `+end)
 	}))
 	defer server.Close()
-	b := &balancer{version: "k.1"}
-	client, address := newHTTP(1, &b.routes), strings.TrimPrefix(server.URL, "http://")
+	b := &balancer{service: &Service{}, version: "k.1"}
+	client, address := b.service.client(1, &b.routes), strings.TrimPrefix(server.URL, "http://")
 	if err := b.watch(t.Context(), client, address); err == nil {
 		t.Error("half a line is taken for the end")
 	}
@@ -234,7 +242,7 @@ func TestSidecars_PushEachPodInTurn(t *testing.T) {
 }
 
 func TestStarter_CountsWhatWasScaled(t *testing.T) {
-	s := NewStarter()
+	s := NewStarter(&Service{})
 	if err := s.Start(t.Context(), serve(t, &controller{}), objects.New(1)); err != nil || s.Latency.Count() != 1 {
 		t.Errorf("%v, %d", err, s.Latency.Count())
 	}
@@ -244,5 +252,48 @@ func TestStarter_CountsWhatWasScaled(t *testing.T) {
 	defer server.Close()
 	if err := s.Start(t.Context(), strings.TrimPrefix(server.URL, "http://"), objects.New(1)); err == nil || s.Latency.Count() != 1 {
 		t.Errorf("%v, %d", err, s.Latency.Count())
+	}
+}
+
+func TestSecured_EachSaysWhoItIsOverTLS(t *testing.T) {
+	var mu sync.Mutex
+	var who []string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := strings.Split(r.Header.Get("Authorization"), ".")
+		claims, err := base64.RawURLEncoding.DecodeString(said[min(1, len(said)-1)])
+		var c struct {
+			Sub   string
+			Bound struct{ Pod struct{ Name string } } `json:"kubernetes.io"`
+		}
+		if err := errors.Join(err, json.Unmarshal(claims, &c)); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		who = append(who, strings.TrimPrefix(c.Sub, "system:serviceaccount:")+" "+c.Bound.Pod.Name)
+		_, _ = w.Write([]byte(`{"scaled":true,"replicas":1}`))
+	}))
+	defer server.Close()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := x509.NewCertPool()
+	authority.AddCert(server.Certificate())
+	s := NewService(strings.TrimPrefix(server.URL, "https://"))
+	s.Secured = &Secured{Authority: authority, Tokens: tokens.NewBook(tokens.Signer{Issuer: "i", KeyID: "k", Key: key})}
+	pods := []objects.Pod{{App: objects.New(7), Index: 3}}
+	sidecars := &Sidecars{service: s, client: s.client(1, nil)}
+	b := &balancer{name: balancerName(2), service: s}
+	err = errors.Join(
+		sidecars.Push(t.Context(), pods[0], 1), sidecars.pushBatch(t.Context(), pods), NewStarter(s).Start(t.Context(), s.Address(), pods[0].App),
+		b.watch(t.Context(), s.client(1, nil), s.Address()), b.send(t.Context(), s.client(1, nil), s.Address()),
+	)
+	want := []string{
+		"bench-000:default app-00007-7d4b9c5f6b-0003", "nemesis-system:metrics-collector metrics-collector-bench-1", "nemesis-system:load-balancer load-balancer-bench-0",
+		"nemesis-system:load-balancer load-balancer-bench-2", "nemesis-system:load-balancer load-balancer-bench-2",
+	}
+	if err != nil || !slices.Equal(who, want) {
+		t.Errorf("%v: %q", err, who)
 	}
 }

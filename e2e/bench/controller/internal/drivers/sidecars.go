@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 )
 
 const (
 	pushEvery   = 5 * time.Second
 	pushTick    = 10 * time.Millisecond
 	pushWorkers = 32
+	collectors  = 10 // one for each node
 )
 
 // Values that sidecars push, in millicores: a pod is added above 700, and none is removed at these.
@@ -34,13 +36,14 @@ type Sidecars struct {
 	stop    context.CancelFunc
 
 	sent, failed atomic.Int64
+	batches      atomic.Int64
 	Latency      Latencies // of a push, or of a batch
 }
 
 // StartSidecars starts one for each pod. With a batch of 0 each pushes by itself.
 func StartSidecars(ctx context.Context, pods []objects.Pod, service *Service, batch int) *Sidecars {
 	ctx, stop := context.WithCancel(ctx)
-	s := &Sidecars{service: service, client: newHTTP(2*pushWorkers, nil), work: make(chan []objects.Pod, pushWorkers), stop: stop}
+	s := &Sidecars{service: service, client: service.client(2*pushWorkers, nil), work: make(chan []objects.Pod, pushWorkers), stop: stop}
 	for range pushWorkers {
 		s.running.Go(func() {
 			for list := range s.work {
@@ -93,7 +96,7 @@ func (s *Sidecars) schedule(ctx context.Context, pods []objects.Pod, tick time.D
 
 // Push pushes one value of a pod.
 func (s *Sidecars) Push(ctx context.Context, p objects.Pod, millicores int) error {
-	return s.post(ctx, "/metrics", measurement(nil, p, millicores), 1)
+	return s.post(ctx, sidecar(p), "/metrics", measurement(nil, p, millicores), 1)
 }
 
 func (s *Sidecars) pushBatch(ctx context.Context, pods []objects.Pod) error {
@@ -104,13 +107,24 @@ func (s *Sidecars) pushBatch(ctx context.Context, pods []objects.Pod) error {
 		}
 		body = measurement(body, p, ordinary())
 	}
-	return s.post(ctx, "/v1/pod-metrics", append(body, `]}`...), len(pods))
+	return s.post(ctx, collector(s.batches.Add(1)), "/v1/pod-metrics", append(body, `]}`...), len(pods))
 }
 
 // TakesBatches tells whether the controller does: the first release does not.
 func (s *Sidecars) TakesBatches(ctx context.Context, p objects.Pod) bool {
-	status, _, err := post(ctx, s.client, "http://"+s.service.Address()+"/v1/pod-metrics", append(measurement([]byte(`{"items":[`), p, ordinary()), `]}`...))
+	status, _, err := s.service.post(ctx, s.client, collector(0), s.service.Address(), "/v1/pod-metrics", append(measurement([]byte(`{"items":[`), p, ordinary()), `]}`...))
 	return err == nil && status == http.StatusOK
+}
+
+// sidecar is who pushes of a pod: its own.
+func sidecar(p objects.Pod) tokens.Bearer {
+	return tokens.Bearer{Namespace: p.App.Namespace, Account: "default", Pod: p.Name(), UID: p.UID()}
+}
+
+// collector is who sends the n-th batch. Its token names no node, so that a batch may have pods of all.
+func collector(n int64) tokens.Bearer {
+	name := fmt.Sprintf("metrics-collector-bench-%d", n%collectors)
+	return tokens.Bearer{Namespace: objects.System, Account: "metrics-collector", Pod: name, UID: name}
 }
 
 func measurement(body []byte, p objects.Pod, millicores int) []byte {
@@ -118,10 +132,10 @@ func measurement(body []byte, p objects.Pod, millicores int) []byte {
 		p.Name(), p.App.Namespace, millicores, 900+rand.IntN(20))
 }
 
-func (s *Sidecars) post(ctx context.Context, path string, body []byte, values int) error {
+func (s *Sidecars) post(ctx context.Context, who tokens.Bearer, path string, body []byte, values int) error {
 	address := s.service.Address()
 	began := time.Now()
-	status, answer, err := post(ctx, s.client, "http://"+address+path, body)
+	status, answer, err := s.service.post(ctx, s.client, who, address, path, body)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("push: status %d: %s", status, answer)
 	}

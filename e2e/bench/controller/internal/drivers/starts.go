@@ -12,18 +12,19 @@ import (
 
 // Starter calls for starts, as a load balancer does whose request finds no pod.
 type Starter struct {
+	service *Service
 	client  *http.Client
 	Latency Latencies // of calls that scaled, from the call to its answer
 }
 
 // NewStarter makes one.
-func NewStarter() *Starter { return &Starter{client: newHTTP(64, nil)} }
+func NewStarter(s *Service) *Starter { return &Starter{service: s, client: s.client(64, nil)} }
 
 // Start starts an application. The answer comes after /scale.
 func (s *Starter) Start(ctx context.Context, address string, a objects.App) error {
 	began := time.Now()
-	status, answer, err := post(ctx, s.client, "http://"+address+"/v1/namespaces/"+a.Namespace+"/deployments/"+a.Name+"/start",
-		fmt.Appendf(nil, `{"balancer":"load-balancer-bench-0","waiting":1,"arrivedAt":%q}`, began.UTC().Format(time.RFC3339Nano)))
+	status, answer, err := s.service.post(ctx, s.client, balancerPod(balancerName(0)), address, "/v1/namespaces/"+a.Namespace+"/deployments/"+a.Name+"/start",
+		fmt.Appendf(nil, `{"balancer":%q,"waiting":1,"arrivedAt":%q}`, balancerName(0), began.UTC().Format(time.RFC3339Nano)))
 	took := time.Since(began)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ package drivers
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +15,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/tokens"
 )
 
 const callTimeout = 20 * time.Second
@@ -20,8 +25,15 @@ const callTimeout = 20 * time.Second
 // Service is what a Service in front of the controllers is: addresses, of which one that does not answer
 // is left for the next.
 type Service struct {
+	Secured   *Secured // nil: it is called in clear text, and nobody says who calls
 	mu        sync.Mutex
 	addresses []string
+}
+
+// Secured is how controllers are called that speak nothing but TLS, and let in nobody without a token.
+type Secured struct {
+	Authority *x509.CertPool // by which they are verified
+	Tokens    *tokens.Book
 }
 
 // NewService leads to these.
@@ -59,6 +71,29 @@ func (s *Service) Remove(address string) {
 	}
 }
 
+// url is where a path is at an address.
+func (s *Service) url(address, path string) string {
+	if s.Secured == nil {
+		return "http://" + address + path
+	}
+	return "https://" + address + path
+}
+
+// sign has a request say who calls, where that is wanted.
+func (s *Service) sign(r *http.Request, who tokens.Bearer) error {
+	if s.Secured == nil {
+		return nil
+	}
+	token, err := s.Secured.Tokens.Of(who)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return err
+}
+
+// balancerPod is the pod of a load balancer, by its name.
+func balancerPod(name string) tokens.Bearer {
+	return tokens.Bearer{Namespace: objects.System, Account: "load-balancer", Pod: name, UID: name}
+}
+
 // Bytes counts what went over connections: heads and all.
 type Bytes struct{ In, Out atomic.Int64 }
 
@@ -79,11 +114,15 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// newHTTP makes a client with connections of its own.
-func newHTTP(connections int, counted *Bytes) *http.Client {
+// client makes one with connections of its own.
+func (s *Service) client(connections int, counted *Bytes) *http.Client {
 	dialer := &net.Dialer{Timeout: 2 * time.Second}
+	var secure *tls.Config
+	if s.Secured != nil {
+		secure = &tls.Config{RootCAs: s.Secured.Authority, MinVersion: tls.VersionTLS13}
+	}
 	return &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+		TLSClientConfig: secure, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil || counted == nil {
@@ -94,15 +133,18 @@ func newHTTP(connections int, counted *Bytes) *http.Client {
 	}}
 }
 
-// post sends JSON and returns the answer.
-func post(ctx context.Context, c *http.Client, url string, body []byte) (status int, answer []byte, err error) {
+// post sends JSON to an address, in somebody's name, and returns the answer.
+func (s *Service) post(ctx context.Context, c *http.Client, who tokens.Bearer, address, path string, body []byte) (status int, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url(address, path), bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	if err := s.sign(r, who); err != nil {
+		return 0, nil, err
+	}
 	return roundTrip(c, r)
 }
 

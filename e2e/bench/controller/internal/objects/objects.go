@@ -10,6 +10,8 @@ const (
 	hash         = "7d4b9c5f6b" // of the pods' template, as a ReplicaSet has it
 	// Manager is the product's field manager: what the driver sets back in its name is no contest.
 	Manager = "nemesis-autoscaler-controller"
+	// System is the namespace of the controller, the load balancers and the collectors.
+	System = "nemesis-system"
 )
 
 // App is one application.

@@ -15,6 +15,11 @@ type Pod struct {
 // Name is its name.
 func (p Pod) Name() string { return fmt.Sprintf("%s-%s-%04d", p.App.Name, hash, p.Index) }
 
+// UID is its uid.
+func (p Pod) UID() string {
+	return fmt.Sprintf("00000000-0000-4000-9000-%012d", p.App.Index*1000+p.Index)
+}
+
 // PodsPath is where pods of its namespace are made.
 func (p Pod) PodsPath() string { return "/api/v1/namespaces/" + p.App.Namespace + "/pods" }
 
@@ -41,7 +46,7 @@ func PodsBelow(namespace string) string { return "/registry/pods/" + namespace +
 // Stored is the pod as the API server stores it, made ready by its kubelet.
 func (p Pod) Stored() []byte {
 	body, status := p.Body(), p.Status(true)
-	made := fmt.Appendf(nil, `"metadata":{"namespace":%q,"uid":"00000000-0000-4000-9000-%012d","creationTimestamp":"2026-01-02T03:04:05Z",`, p.App.Namespace, p.App.Index*1000+p.Index)
+	made := fmt.Appendf(nil, `"metadata":{"namespace":%q,"uid":%q,"creationTimestamp":"2026-01-02T03:04:05Z",`, p.App.Namespace, p.UID())
 	body = bytes.Replace(body, []byte(`"metadata":{`), made, 1)
 	return append(append(body[:len(body)-1], ','), status[1:]...)
 }

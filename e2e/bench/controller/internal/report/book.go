@@ -31,6 +31,7 @@ const (
 	PushP99      = "push_p99_ms"
 	LoadCPU      = "load_cpu_percent"
 	LoadRSS      = "load_rss_mb"
+	LoadHistory  = "load_history_mb"
 	LoadOther    = "load_other_core_percent"
 	DecisionP50  = "decision_p50_ms"
 	DecisionP99  = "decision_p99_ms"
@@ -81,6 +82,8 @@ type Run struct {
 	Build        string             `json:"build"`
 	Applications int                `json:"applications"`
 	Pods         int                `json:"pods"`
+	Secured      bool               `json:"secured"` // with TLS and tokens
+	Day          bool               `json:"day"`     // with the history of a day
 	Figures      map[string]float64 `json:"figures"`
 	Notes        []string           `json:"notes,omitempty"`
 }

@@ -41,6 +41,7 @@ var rows = []struct {
 	{LoadCPU, "load: CPU, % of its core", 1},
 	{LoadOther, "load: API server, etcd and driver, % of theirs", 1},
 	{LoadRSS, "load: memory, MB", 1},
+	{LoadHistory, "  of it histories, MB (by its count)", 1},
 	{StartP50, "load: start call to answer, p50 ms", 1},
 	{StartP99, "load: start call to answer, p99 ms", 1},
 	{OwnP50, "  of it the controller's own, p50 ms (by its clock)", 2},
@@ -63,6 +64,15 @@ var rows = []struct {
 	{LeaderBytes, "leader killed: bytes to a balancer in 10 s", 0},
 }
 
+// settings are what there may be beside the applications.
+var settings = []struct {
+	title string
+	is    func(Run) bool
+}{
+	{"TLS and tokens", func(r Run) bool { return r.Secured }},
+	{"the history of a day", func(r Run) bool { return r.Day }},
+}
+
 // Table prints everything for people.
 func (b *Book) Table(w io.Writer) {
 	runs := make([]Run, 0, len(b.Runs))
@@ -76,6 +86,12 @@ func (b *Book) Table(w io.Writer) {
 	fmt.Fprintf(w, "\n%-50s", "pods")
 	for _, r := range runs {
 		fmt.Fprintf(w, "%20d", r.Pods)
+	}
+	for _, set := range settings {
+		fmt.Fprintf(w, "\n%-50s", set.title)
+		for _, r := range runs {
+			fmt.Fprintf(w, "%20s", map[bool]string{true: "yes", false: "no"}[set.is(r)])
+		}
 	}
 	fmt.Fprintln(w)
 	for _, row := range rows {

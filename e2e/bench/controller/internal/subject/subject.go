@@ -3,6 +3,7 @@ package subject
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,21 +22,32 @@ import (
 
 const readyWithin = 3 * time.Minute
 
-// Environment lets the drivers in, who have no tokens and speak clear text, as those of the last release. A
-// controller that knows none of it takes no notice; flags that it does not know would keep it from starting.
-var Environment = []string{"NEMESIS_AUTHENTICATION=optional", "NEMESIS_CLEAR_TEXT=true", "NEMESIS_OPEN_METRICS=true"}
+// Environment lets the drivers in, who have no tokens and speak clear text, as those of the last release; of a controller
+// that is secured its metrics alone are for everybody. A controller that knows none of it takes no notice; flags
+// that it does not know would keep it from starting.
+func Environment(secured bool) []string {
+	if secured {
+		return []string{"NEMESIS_AUTHENTICATION=required", "NEMESIS_CLEAR_TEXT=false", "NEMESIS_OPEN_METRICS=true"}
+	}
+	return []string{"NEMESIS_AUTHENTICATION=optional", "NEMESIS_CLEAR_TEXT=true", "NEMESIS_OPEN_METRICS=true"}
+}
+
+// unverified asks as the kubelet does, which takes any certificate.
+var unverified = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // G402: loopback, of a process that was started here
 
 // Options say what is started.
 type Options struct {
 	Binary, Kubeconfig, Dir string
 	Name                    string // of the replica
 	CPU                     int
+	Secured                 bool // it speaks TLS alone, and lets in nobody without a token
 }
 
 // Subject is a controller that runs.
 type Subject struct {
 	*process.Process
 	Address string
+	secured bool
 	log     string
 }
 
@@ -46,9 +58,9 @@ func Start(ctx context.Context, o Options) (*Subject, error) {
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
-	s := &Subject{Address: address, log: filepath.Join(o.Dir, o.Name+".log")}
+	s := &Subject{Address: address, secured: o.Secured, log: filepath.Join(o.Dir, o.Name+".log")}
 	s.Process, err = process.Start(process.Options{
-		Path: o.Binary, CPU: o.CPU, Out: s.log, Env: Environment,
+		Path: o.Binary, CPU: o.CPU, Out: s.log, Env: Environment(o.Secured),
 		Args: []string{"--listen", address, "--kubeconfig", o.Kubeconfig, "--identity", o.Name, "--advertise", address, "--log-level", "warn"},
 	})
 	if err != nil {
@@ -71,7 +83,7 @@ func (s *Subject) await(ctx context.Context) error {
 			return fmt.Errorf("the controller is not ready after %s: see %s", readyWithin, s.log)
 		case <-time.After(50 * time.Millisecond):
 		}
-		answer, err := get(ctx, "http://"+s.Address+"/readyz")
+		answer, err := get(ctx, s.url("/readyz"))
 		if err != nil {
 			continue
 		}
@@ -82,25 +94,32 @@ func (s *Subject) await(ctx context.Context) error {
 	}
 }
 
+func (s *Subject) url(path string) string {
+	if s.secured {
+		return "https://" + s.Address + path
+	}
+	return "http://" + s.Address + path
+}
+
 func get(ctx context.Context, url string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	return http.DefaultClient.Do(r)
+	return unverified.Do(r)
 }
 
 // Metrics are the sums of its metrics over their labels.
 func (s *Subject) Metrics(ctx context.Context) (map[string]float64, error) {
 	sums := map[string]float64{}
-	err := exposition.Get(ctx, "http://"+s.Address+"/metrics", func(name, _ string, value float64) { sums[name] += value })
+	err := exposition.Get(ctx, unverified, s.url("/metrics"), func(name, _ string, value float64) { sums[name] += value })
 	return sums, err
 }
 
 // Buckets is a histogram: how many values there were up to each bound, summed over all other labels.
 func (s *Subject) Buckets(ctx context.Context, name string) (map[float64]float64, error) {
 	found := map[float64]float64{}
-	err := exposition.Get(ctx, "http://"+s.Address+"/metrics", func(is, labels string, value float64) {
+	err := exposition.Get(ctx, unverified, s.url("/metrics"), func(is, labels string, value float64) {
 		if is != name+"_bucket" {
 			return
 		}
