@@ -1,6 +1,7 @@
 package notices
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -42,7 +43,7 @@ type Delivery struct {
 type Outbox struct {
 	own     string             // whose receivers are told of all namespaces
 	lanes   map[string][]*lane // by the namespace of the Secret
-	order   []*lane            // all, so that each has its turn; nil: they have changed
+	order   []*lane            // all, by their namespaces, so that each has its turn
 	last    int                // of order, the one whose turn was last
 	repeats repeats
 	sending int
@@ -79,18 +80,17 @@ func (o *Outbox) Follow(namespace string, list []Receiver) {
 	if o.lanes[namespace] = now; len(now) == 0 {
 		delete(o.lanes, namespace)
 	}
-	o.order = nil
+	o.place(namespace, len(before), now)
 }
 
-// all are all lanes, ordered.
-func (o *Outbox) all() []*lane {
-	if o.order == nil {
-		o.order, o.last = []*lane{}, 0
-		for _, namespace := range o.Namespaces() {
-			o.order = append(o.order, o.lanes[namespace]...)
-		}
+// place has the lanes of a namespace stand in the order. A controller that starts follows thousands of namespaces one after
+// the other: they are not all ordered anew with each.
+func (o *Outbox) place(namespace string, before int, now []*lane) {
+	at, _ := slices.BinarySearchFunc(o.order, namespace, func(l *lane, namespace string) int { return cmp.Compare(l.Namespace, namespace) })
+	if at+before <= o.last && len(o.order) > 0 {
+		o.last += len(now) - before // it is another one's turn after the same as before
 	}
-	return o.order
+	o.order = slices.Replace(o.order, at, at+before, now...)
 }
 
 // Namespaces are those that name receivers.
@@ -151,13 +151,12 @@ func (o *Outbox) put(l *lane, n Notice) {
 // Next is what is to be delivered now. Where there is nothing, it says when there may be; the zero time: when
 // something else happens.
 func (o *Outbox) Next(now time.Time) (d Delivery, due time.Time, ok bool) {
-	if o.sending >= mostAtATime {
+	if o.sending >= mostAtATime || o.waiting == 0 {
 		return Delivery{}, time.Time{}, false
 	}
-	lanes := o.all()
-	for i := range lanes {
-		at := (o.last + 1 + i) % len(lanes)
-		l := lanes[at]
+	for i := range o.order {
+		at := (o.last + 1 + i) % len(o.order)
+		l := o.order[at]
 		o.age(l, now)
 		if l.sending || len(l.waiting) == 0 {
 			continue

@@ -347,6 +347,61 @@ func TestOutbox_BoundsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestOutbox_WhoseTurnItIsStaysSoAsReceiversComeAndGo(t *testing.T) {
+	p := newPost()
+	for i, namespace := range []string{"c", "e", "a"} {
+		p.Follow(namespace, []Receiver{chat()})
+		p.Add(failed(namespace, i, start), start)
+		p.Add(failed(namespace, i, start), start.Add(quietFor))
+	}
+	turn := func(want string) {
+		t.Helper()
+		d, _, _ := p.Next(start)
+		p.Done(d, Taken, 0, 0, start)
+		if d.Receiver.Namespace != want {
+			t.Errorf("it is the turn of %q, want %q", d.Receiver.Namespace, want)
+		}
+	}
+	turn("e")
+	p.Follow("b", []Receiver{chat(), {Name: "other"}})
+	turn("a")
+	p.Follow("b", nil)
+	p.Follow("a", []Receiver{chat()})
+	turn("c")
+	turn("e")
+}
+
+// A controller that starts sees thousands of Secrets, one after the other, and looks after each whether there is anything to tell.
+func TestOutbox_OneNamespaceMoreCostsLittleHoweverManyThereAre(t *testing.T) {
+	p := newPost()
+	follow := func(i int) { p.Follow(fmt.Sprintf("n%d", i*7919%10007), []Receiver{chat()}) }
+	for i := range 5000 {
+		follow(i)
+	}
+	p.Add(failed("n0", 1, start), start)
+	d, _, _ := p.Next(start)
+	p.Done(d, Later, 0, 0, start) // waits
+	i := 5000
+	allocations := testing.AllocsPerRun(100, func() {
+		follow(i)
+		p.Next(start)
+		i++
+	})
+	if allocations > 8 {
+		t.Errorf("%v allocations for one more", allocations)
+	}
+}
+
+func BenchmarkOutbox_Follow5000(b *testing.B) {
+	for b.Loop() {
+		p := newPost()
+		for i := range 5000 {
+			p.Follow(fmt.Sprintf("n%d", i*7919%10007), []Receiver{chat()})
+			p.Next(start)
+		}
+	}
+}
+
 func TestRepeats_AreBounded(t *testing.T) {
 	var r repeats
 	for i := range keptRepeats + 10 {

@@ -67,7 +67,7 @@ func (r Receiver) sum(of string) [sha256.Size]byte {
 // Reporting are the receivers that are sent reports, no more than MostReports.
 func (o *Outbox) Reporting() []Receiver {
 	var list []Receiver
-	for _, l := range o.all() {
+	for _, l := range o.order {
 		if l.Report != "" && !l.gone && len(list) < MostReports {
 			list = append(list, l.Receiver)
 		}
