@@ -21,7 +21,9 @@ type Paces[K comparable] struct {
 	known *simplelru.LRU[K, *rate.Limiter]
 }
 
-// New remembers so many; beyond them the one that did something longest ago begins anew.
+// New remembers so many; beyond them the one that did something longest ago begins anew. It has rested by then, where there
+// are many, and so would have as many left all the same: nobody gets more by it, and whoever does something often stays
+// remembered. One that is not costs two microseconds more each time (BenchmarkTake).
 func New[K comparable](most int) *Paces[K] {
 	known, _ := simplelru.NewLRU[K, *rate.Limiter](most, nil) // most is more than 0: it never fails
 	return &Paces[K]{known: known}

@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,5 +76,24 @@ func TestTake_BoundsManyAtOnce(t *testing.T) {
 	running.Wait()
 	if taken.Load() != 20 {
 		t.Errorf("%d were let through", taken.Load())
+	}
+}
+
+// Of who is one of more than are remembered each begins anew.
+func BenchmarkTake(b *testing.B) {
+	for name, callers := range map[string]int{"remembered": 100_000, "one more": 100_001} {
+		b.Run(name, func(b *testing.B) {
+			p, now, i := New[[2]string](100_000), time.Unix(1000, 0), 0
+			names := make([][2]string, callers)
+			for n := range names {
+				names[n] = [2]string{"system:serviceaccount:team:default", "web-7d4b9c5f6b-" + strconv.Itoa(n)}
+				p.Take(names[n], twice, now)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Take(names[i], twice, now)
+				i = (i + 1) % callers
+			}
+		})
 	}
 }
