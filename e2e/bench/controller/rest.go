@@ -95,6 +95,14 @@ func (b *bench) atRest(ctx context.Context, r *report.Run) error {
 	if err != nil {
 		return err
 	}
+	// Under load a controller may lose its Lease, and with that its histories for a while: they are counted now.
+	metrics, err := b.leader.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	if bytes, known := metrics["nemesis_history_bytes"]; known { // the last release keeps none
+		r.Set(report.RestHistory, bytes/mega)
+	}
 	n := float64(r.Applications) * 1024
 	r.Set(report.RestRSS, m.RSS/mega)
 	r.Set(report.RestHeap, m.Live/mega)
