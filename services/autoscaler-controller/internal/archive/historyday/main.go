@@ -59,7 +59,7 @@ func run(from io.Reader, to io.Writer, now time.Time) error {
 		}
 	}
 	sleeps, _ := day(now, asleep).Encode(history.MaxBytes)
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // G404: no secret
+	random := rand.New(rand.NewPCG(1, 1))
 	days := make([]*history.History, variety)
 	for i := range days {
 		days[i] = day(now, func(time.Duration) history.Sample { return busy(random) })
