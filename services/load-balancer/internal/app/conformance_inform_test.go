@@ -64,13 +64,13 @@ func TestConformance_Informational(t *testing.T) {
 	// On a busy machine it may be seen too late that a body is sent for the connection to be kept: where
 	// many requests need a script each, each has a connection.
 	const lastAnswer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
-	hint := "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nConnection: X-A\r\nX-A: 1\r\n\r\n"
+	hint := "HTTP/1.1 103 Early Hints\r\nlink: <a>\r\nConnection: X-A\r\nX-A: 1\r\n\r\n"
 	runExchanges(t, newBed(t, nil), []exchange{
 		{name: "a hint is passed on", asleep: true, reach: []string{"GET /x"},
-			client: []step{sends("GET /app/x HTTP/1.1\r\nHost: h\r\n\r\n"), getsHead(103, "link: </a>", "-X-A", "-Connection"), gets(200, "ok", "-link"), isKept()},
+			client: []step{sends("GET /app/x HTTP/1.1\r\nHost: h\r\n\r\n"), getsHead(103, "link: <a>", "-X-A", "-Connection"), gets(200, "ok", "-link"), isKept()},
 			pod:    [][]step{{takesHead("GET /x"), sends(hint + podAnswer)}}},
 		{name: "a hint comes before the answer", reach: []string{"GET /x"},
-			client: []step{sends("GET /app/x HTTP/1.1\r\nHost: h\r\n\r\n"), getsHead(103, "link: </a>"), opens("hinted"), gets(200, "ok"), isKept()},
+			client: []step{sends("GET /app/x HTTP/1.1\r\nHost: h\r\n\r\n"), getsHead(103, "link: <a>"), opens("hinted"), gets(200, "ok"), isKept()},
 			pod:    [][]step{{takesHead("GET /x"), sends(hint), awaits("hinted"), sends(podAnswer)}}},
 		{name: "several are passed on in their order", reach: []string{"GET /x"},
 			client: []step{sends("GET /app/x HTTP/1.1\r\nHost: h\r\n\r\n"), getsHead(102, "X-N: 1"), getsHead(103, "X-N: 2"), getsHead(102, "X-N: 3"), gets(200, "ok"), isKept()},
