@@ -142,7 +142,7 @@ func (s *onCluster) application(t *testing.T, name string) *autoscaler.Applicati
 func TestIntegration_WakesAndSleeps(t *testing.T) {
 	s := setUp(t)
 	s.deploy(t, "app")
-	s.name(t, "app", 2)
+	s.name(t, "app", 10) // longer than a busy machine needs for the start, or nobody sees it awake
 	testwait.Until(t, "known and asleep", func() bool {
 		a := s.application(t, "app")
 		return a != nil && a.State == autoscaler.ApplicationStateAsleep
