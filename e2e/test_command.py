@@ -104,5 +104,5 @@ def test_settings_are_seen_and_the_installation_is_well(command: Command, nemesi
     found = command.run("check", "-o", "json")
     seen = {one["check"]: one for one in json.loads(found.stdout)}
     assert found.returncode in (0, UNWELL), found.stderr
-    for what in ("resource", "controller", "leader", "certificates", "settings", "clocks"):
+    for what in ("resource", "controller", "leader", "certificates", "rights", "settings", "clocks"):
         assert seen[what]["level"] == "ok", seen

@@ -1,11 +1,19 @@
 package check
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -23,8 +31,24 @@ func well() Facts {
 		Pods:      []Pod{pod("autoscaler-controller", 1), pod("autoscaler-controller", 2), pod("load-balancer", 1), pod("load-balancer", 2)},
 		Leases:    []Lease{{"autoscaler-controller", "c-1", now.Add(-2 * time.Second), 15 * time.Second}},
 		Authority: []Certificate{{"old", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -1)}, {"new", now.AddDate(0, -1, 0), now.AddDate(1, 0, 0)}}, Policies: 3,
+		Rights:       allowed(),
 		Clocks:       []Clock{{"the API server", now, now.Add(-time.Second), now.Add(time.Second)}},
 		Applications: []Application{{Name: "shop/cart", Reports: []Report{{"lb-1", time.Second}, {"lb-2", 2 * time.Second}}}},
+	}
+}
+
+func allowed() []Right {
+	all := ControllerRights()
+	for i := range all {
+		all[i].Allowed = true
+	}
+	return all
+}
+
+// refuse takes away what is for this resource.
+func refuse(f *Facts, resource string) {
+	for i := range f.Rights {
+		f.Rights[i].Allowed = f.Rights[i].Allowed && f.Rights[i].Resource != resource
 	}
 }
 
@@ -76,6 +100,10 @@ func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
 		"the last report of lb-2 is 11 s old":                       {"reports", Fault, func(f *Facts) { f.Applications[0].Reports[1].Age = 11 * time.Second }},
 		"lb-1: shipping: 403":                                       {"log", Fault, func(f *Facts) { f.Balancers[0].Log = []string{"shipping: 403"} }},
 		"lb-1 has 7 records that are not in the log yet":            {"log", Warning, func(f *Facts) { f.Balancers[0].Behind, f.Balancers[0].Oldest = 7, time.Hour }},
+		"the controller may not list, watch services":               {"rights", Fault, func(f *Facts) { refuse(f, "services") }},
+		"may not list, watch namespaces":                            {"rights", Fault, func(f *Facts) { refuse(f, "namespaces") }},
+		"create, update secrets nemesis-ca-key in ours":             {"rights", Fault, func(f *Facts) { f.System = "ours"; f.OneNamespace = true; refuse(f, "secrets") }},
+		"not seen: you may not ask":                                 {"rights", Unseen, func(f *Facts) { f.RightsErr = errors.New("you may not ask") }},
 		"the namespace is open":                                     {"network policies", Warning, func(f *Facts) { f.Policies = 0 }},
 		"the API server is 9 s ahead of":                            {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(10 * time.Second) }},
 		"the API server is 9 s behind":                              {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(-10 * time.Second) }},
@@ -98,9 +126,55 @@ func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
 	}
 }
 
+func TestRights_OfOneNamespaceAreWithoutWhatIsInNone(t *testing.T) {
+	f := well()
+	f.OneNamespace = true
+	for _, resource := range clusterScoped {
+		refuse(&f, resource)
+	}
+	if got := rights(f); len(got) != 1 || got[0].Level != OK || !strings.HasSuffix(got[0].Says, "in its namespace alone") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The manifests say what the controller needs.
+func TestControllerRights_AreThoseOfTheManifests(t *testing.T) {
+	var want []Right
+	for _, file := range []string{"clusterrole.yaml", "role.yaml"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "kustomize", "base", "autoscaler-controller", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ = bytes.Cut(text, []byte("\n---")) // the binding
+		var role rbacv1.ClusterRole                   // a Role has the same rules
+		if err := yaml.Unmarshal(text, &role); err != nil || len(role.Rules) == 0 {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, rule := range role.Rules {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					one := Right{Group: rule.APIGroups[0], Verb: verb, System: file == "role.yaml"}
+					one.Resource, one.Subresource, _ = strings.Cut(resource, "/")
+					if len(rule.ResourceNames) > 0 {
+						one.Name = rule.ResourceNames[0]
+					}
+					want = append(want, one)
+				}
+			}
+		}
+	}
+	got := ControllerRights()
+	for _, all := range [][]Right{got, want} {
+		slices.SortFunc(all, func(a, b Right) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("asked for are\n%v\nand the manifests give\n%v", got, want)
+	}
+}
+
 func TestLook_NothingCouldBeSeen(t *testing.T) {
 	no := errors.New("you may not")
-	f := Facts{Now: now, Controller: Service{Err: no}, BalancersErr: no, PodsErr: no, LeasesErr: no, AuthorityErr: no, PoliciesErr: no, ApplicationsErr: no}
+	f := Facts{Now: now, Controller: Service{Err: no}, BalancersErr: no, PodsErr: no, LeasesErr: no, AuthorityErr: no, RightsErr: no, PoliciesErr: no, ApplicationsErr: no}
 	unseen := 0
 	for _, one := range Look(f) {
 		if one.Level == Unseen {

@@ -24,6 +24,10 @@ type Facts struct {
 	Authority    []Certificate
 	AuthorityErr error
 
+	Rights       []Right // the controller's
+	RightsErr    error
+	OneNamespace bool // it has its rights in one namespace alone, by a Role
+
 	Policies    int // NetworkPolicies where Nemesis runs
 	PoliciesErr error
 
@@ -59,6 +63,7 @@ type Balancer struct {
 // Pod is one of a service's pods.
 type Pod struct {
 	Name, Service, Version string // the version of its image
+	Account                string // the service account that it runs as
 	Ready                  bool
 	Why                    string // it is not ready
 	Restarts               int32

@@ -1,13 +1,18 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
@@ -322,3 +327,37 @@ func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, ti
 	body, err := io.ReadAll(io.LimitReader(answer.Body, limit))
 	return body, at, err
 }
+
+// Allowed has the API server say whether somebody may do something. Who asks needs the right to create subjectaccessreviews.
+func (n *Nemesis) Allowed(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+	way, err := n.toKubernetes()
+	if err != nil {
+		return false, err
+	}
+	body, err := json.Marshal(authorizationv1.SubjectAccessReview{TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SubjectAccessReview"}, Spec: spec})
+	if err != nil {
+		return false, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, way.url+"/apis/authorization.k8s.io/v1/subjectaccessreviews", bytes.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := way.http.Do(r)
+	if err != nil {
+		return false, err
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(answer.Body, reviewLimit))
+	if err != nil {
+		return false, err
+	}
+	var review authorizationv1.SubjectAccessReview
+	if err := json.Unmarshal(said, &review); err != nil {
+		return false, err
+	}
+	return review.Status.Allowed, nil
+}
+
+// reviewLimit bounds what is read of the answer to a review.
+const reviewLimit = 64 << 10

@@ -16,7 +16,7 @@ func checkVerb(t *tool) *cobra.Command {
 		Use: "check", GroupID: cares,
 		Short: "Whether the installation is well, and what to do where it is not",
 		Long: `Looks at the resource, the controller and its leader, the load balancers and what they follow, the age of their reports, versions,
-certificates, the log (Elasticsearch among it), NetworkPolicies, clocks, and the applications. What you may not see is said to be unseen. The
+certificates, the controller's rights, the log (Elasticsearch among it), NetworkPolicies, clocks, and the applications. What you may not see is said to be unseen. The
 exit code is 6 when there is a fault; warnings alone are none.`,
 		Example: "  nemesis check\n  nemesis check -o json | jq -r '.[] | select(.level != \"ok\").says'",
 		Args:    cobra.NoArgs,

@@ -13,9 +13,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/nemesis-scaling/nemesis/cli/internal/check"
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -26,10 +29,25 @@ import (
 // cluster is an API server with these answers, by path; all else is forbidden. It returns a kubeconfig.
 func cluster(t *testing.T, answers map[string]string) string {
 	t.Helper()
+	return clusterThatAllows(t, answers, func(authorizationv1.SubjectAccessReviewSpec) bool { return true })
+}
+
+// reviews is where the API server is asked what somebody else may.
+const reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+func clusterThatAllows(t *testing.T, answers map[string]string, allows func(authorizationv1.SubjectAccessReviewSpec) bool) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 		w.Header().Set("Content-Type", "application/json")
 		text, ok := answers[r.URL.Path]
+		if ok && r.URL.Path == reviews {
+			var asked authorizationv1.SubjectAccessReview
+			if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || r.Method != http.MethodPost {
+				t.Errorf("%s %v", r.Method, err)
+			}
+			text = fmt.Sprintf(`{"status":{"allowed":%t}}`, allows(asked.Spec))
+		}
 		if !ok {
 			w.WriteHeader(http.StatusForbidden)
 			text = `{"kind":"Status","apiVersion":"v1","message":"you may not"}`
@@ -64,8 +82,9 @@ func wellCluster(t *testing.T) map[string]string {
 		"/apis/coordination.k8s.io/v1/namespaces/nemesis-system/leases":        `{"items":[{"metadata":{"name":"autoscaler-controller"},"spec":{"holderIdentity":"autoscaler-controller-1","renewTime":"2026-01-02T03:04:03.000000Z","leaseDurationSeconds":15}},{"metadata":{"name":"other"}}]}`,
 		systemPath + "/configmaps/nemesis-ca":                                  `{"data":{"ca.crt":` + string(ca) + `}}`,
 		"/apis/networking.k8s.io/v1/namespaces/nemesis-system/networkpolicies": `{"items":[{}]}`,
-		systemPath + "/pods/load-balancer-1/log":                               "started, Bearer abcdefghi\n",
-		"/apis/autoscaler-group.autoscaler/v1alpha1/customautoscalers":         `{"items":[{"metadata":{"name":"cart"}}]}`,
+		reviews:                                  "",
+		systemPath + "/pods/load-balancer-1/log": "started, Bearer abcdefghi\n",
+		"/apis/autoscaler-group.autoscaler/v1alpha1/customautoscalers": `{"items":[{"metadata":{"name":"cart"}}]}`,
 	}
 }
 
@@ -101,6 +120,43 @@ func TestCheck_AllIsWell(t *testing.T) {
 		text = strings.ReplaceAll(text, b.server.URL, b.state.Balancer)
 	}
 	golden(t, "check-well.txt", text)
+}
+
+func TestCheck_TheControllersRightsAreThoseOfItsAccount(t *testing.T) {
+	const system = "nemesis-system"
+	scale := func(s authorizationv1.SubjectAccessReviewSpec) bool {
+		return s.ResourceAttributes.Subresource == "scale" && s.ResourceAttributes.Verb == "patch"
+	}
+	for name, c := range map[string]struct {
+		allows func(authorizationv1.SubjectAccessReviewSpec) bool
+		code   int
+		want   string
+	}{
+		"all of them": {func(s authorizationv1.SubjectAccessReviewSpec) bool {
+			return s.User == "system:serviceaccount:nemesis-system:scaler" && slices.Contains(s.Groups, "system:serviceaccounts:nemesis-system")
+		}, done, "that it needs, in all namespaces"},
+		"one is missing": {func(s authorizationv1.SubjectAccessReviewSpec) bool { return !scale(s) }, unwell, "the controller may not patch deployments/scale.apps"},
+		"in its namespace": {func(s authorizationv1.SubjectAccessReviewSpec) bool {
+			return s.ResourceAttributes.Namespace == system && s.ResourceAttributes.Resource != "namespaces"
+		}, done, "that it needs, in its namespace alone"},
+		"in its namespace, and one is missing": {func(s authorizationv1.SubjectAccessReviewSpec) bool {
+			return s.ResourceAttributes.Namespace == system && s.ResourceAttributes.Resource != "events"
+		}, unwell, "the controller may not create, patch events"},
+		"its own": {func(s authorizationv1.SubjectAccessReviewSpec) bool { return s.ResourceAttributes.Namespace != system }, unwell, "the controller may not create leases.coordination.k8s.io in nemesis-system"},
+	} {
+		w, answers := wellWorld(t), wellCluster(t)
+		answers[systemPath+"/pods"] = strings.ReplaceAll(answers[systemPath+"/pods"], `"spec":{`, `"spec":{"serviceAccountName":"scaler",`)
+		got := w.run(t, "check", "--kubeconfig", clusterThatAllows(t, answers, c.allows))
+		if got.code != c.code || !strings.Contains(got.out, c.want) {
+			t.Errorf("%s: exit code %d: %s", name, got.code, got.out)
+		}
+	}
+	answers := wellCluster(t)
+	delete(answers, reviews)
+	w := wellWorld(t)
+	if got := w.run(t, "check", "--kubeconfig", cluster(t, answers)); got.code != done || !strings.Contains(got.out, "unseen   rights: not seen: ") {
+		t.Errorf("who may not ask: exit code %d: %s", got.code, got.out)
+	}
 }
 
 func TestCheck_AFaultIsTheExitCode(t *testing.T) {

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -38,6 +40,7 @@ func (t *tool) facts(ctx context.Context) check.Facts {
 	f.Pods, f.PodsErr = t.podFacts(ctx)
 	f.Leases, f.LeasesErr = t.leaseFacts(ctx)
 	f.Authority, f.AuthorityErr = t.authorityFacts(ctx)
+	f.Rights, f.OneNamespace, f.RightsErr = t.rightsFacts(ctx, f.Pods)
 	var policies struct{ Items []json.RawMessage }
 	f.PoliciesErr = t.read(ctx, t.ofSystem("/apis/networking.k8s.io/v1", "networkpolicies"), &policies)
 	f.Policies = len(policies.Items)
@@ -115,7 +118,7 @@ func (t *tool) podFacts(ctx context.Context) ([]check.Pod, error) {
 		if p.Status.Phase == corev1.PodSucceeded || p.DeletionTimestamp != nil {
 			continue
 		}
-		one := check.Pod{Name: p.Name, Service: p.Labels["app.kubernetes.io/name"], Why: p.Status.Message, Ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		one := check.Pod{Name: p.Name, Account: p.Spec.ServiceAccountName, Service: p.Labels["app.kubernetes.io/name"], Why: p.Status.Message, Ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		})}
 		for _, s := range p.Status.ContainerStatuses {
@@ -130,6 +133,61 @@ func (t *tool) podFacts(ctx context.Context) ([]check.Pod, error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// questions is how many are asked at a time.
+const questions = 8
+
+// rightsFacts asks the API server what the controller may. Where it may not in all namespaces, what it may in its own counts, if that
+// holds for what it scales, as in an installation in one namespace.
+func (t *tool) rightsFacts(ctx context.Context, pods []check.Pod) (rights []check.Right, oneNamespace bool, err error) {
+	account := leaderLease // its service account has that name, too, unless somebody gave it another one
+	for _, p := range pods {
+		if p.Service == leaderLease && p.Account != "" {
+			account = p.Account
+		}
+	}
+	rights = check.ControllerRights()
+	if err := t.ask(ctx, account, rights, false); err != nil {
+		return nil, false, err
+	}
+	scale := slices.IndexFunc(rights, func(r check.Right) bool { return r.Subresource == "scale" && r.Verb == "patch" })
+	if rights[scale].Allowed {
+		return rights, false, nil
+	}
+	within := slices.Clone(rights)
+	if err := t.ask(ctx, account, within, true); err != nil {
+		return nil, false, err
+	}
+	if !within[scale].Allowed {
+		return rights, false, nil
+	}
+	return within, true, nil
+}
+
+// ask has the API server judge each, within the namespace where Nemesis runs or, but for those that are for it alone, in all.
+func (t *tool) ask(ctx context.Context, account string, rights []check.Right, within bool) error {
+	system := t.nemesis.System()
+	faults := make([]error, len(rights))
+	var all sync.WaitGroup
+	places := make(chan struct{}, questions)
+	for i := range rights {
+		r := &rights[i]
+		attributes := authorizationv1.ResourceAttributes{Group: r.Group, Resource: r.Resource, Subresource: r.Subresource, Verb: r.Verb, Name: r.Name}
+		if r.System || within {
+			attributes.Namespace = system
+		}
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			r.Allowed, faults[i] = t.nemesis.Allowed(ctx, authorizationv1.SubjectAccessReviewSpec{
+				User: "system:serviceaccount:" + system + ":" + account, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + system, "system:authenticated"},
+				ResourceAttributes: &attributes,
+			})
+		})
+	}
+	all.Wait()
+	return cmp.Or(faults...)
 }
 
 // tag is the version in an image's name; "" where there is none.
