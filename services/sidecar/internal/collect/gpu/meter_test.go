@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,14 +13,12 @@ import (
 
 // script is a driver whose answers are functions, the last one again and again.
 type script struct {
-	calls   int
+	calls   atomic.Int32 // one that hangs is asked on a goroutine of its own
 	answers []func() ([]Device, error)
 }
 
 func (s *script) Devices() ([]Device, error) {
-	answer := s.answers[min(s.calls, len(s.answers)-1)]
-	s.calls++
-	return answer()
+	return s.answers[min(int(s.calls.Add(1)), len(s.answers))-1]()
 }
 
 func says(devices ...Device) func() ([]Device, error) {
@@ -59,8 +58,8 @@ func TestMeter_AnAbsentDriverIsOneLineAndIsAskedSeldom(t *testing.T) {
 		if lines(log) != 1 || !strings.Contains(log.String(), "no library") {
 			t.Errorf("the log says\n%s", log)
 		}
-		if driver.calls != 12 {
-			t.Errorf("asked %d times in an hour, want every five minutes", driver.calls)
+		if driver.calls.Load() != 12 {
+			t.Errorf("asked %d times in an hour, want every five minutes", driver.calls.Load())
 		}
 	})
 }
@@ -96,15 +95,15 @@ func TestMeter_ADriverThatHangsHoldsNothingUpAndHasNoSecondCall(t *testing.T) {
 				t.Errorf("%+v after %s", total, time.Since(now))
 			}
 		}
-		if driver.calls != 1 || lines(log) != 1 {
-			t.Errorf("%d calls; the log says\n%s", driver.calls, log)
+		if driver.calls.Load() != 1 || lines(log) != 1 {
+			t.Errorf("%d calls; the log says\n%s", driver.calls.Load(), log)
 		}
 		time.Sleep(5 * time.Second)
 		if total := m.Measure(); total != busy(7, 7, 7) {
 			t.Errorf("%+v: what came late is of another time", total)
 		}
-		if driver.calls != 2 || lines(log) != 2 {
-			t.Errorf("%d calls; the log says\n%s", driver.calls, log)
+		if driver.calls.Load() != 2 || lines(log) != 2 {
+			t.Errorf("%d calls; the log says\n%s", driver.calls.Load(), log)
 		}
 	})
 }
