@@ -26,6 +26,9 @@ func (s *Server) start(ctx context.Context) error {
 	if pids := s.running(); len(pids) > 0 {
 		return fmt.Errorf("it runs already, as process %d", pids[0])
 	}
+	if err := s.configure(hasAddress); err != nil {
+		return err
+	}
 	log, err := os.OpenFile(s.path("output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -43,5 +44,21 @@ func TestRunning_FindsNothingOfAnotherFolder(t *testing.T) {
 	s := Server{Home: "/a folder that nobody has", Group: 1}
 	if pids := s.running(); len(pids) > 0 {
 		t.Errorf("running = %v", pids)
+	}
+}
+
+func TestConfigure_ListensWhereThereIsAnAddressNow(t *testing.T) {
+	s := &Server{Home: t.TempDir(), Port: 9200}
+	if err := os.MkdirAll(s.path("program", "config"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []bool{true, false, true} { // the cluster goes, and comes back
+		if err := s.configure(func(string) bool { return there }); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(s.path("program", "config", "elasticsearch.yml"))
+		if err != nil || strings.Contains(string(text), clusterAddress) != there || s.InPods != there {
+			t.Errorf("there: %t, and the configuration is\n%s%v", there, text, err)
+		}
 	}
 }

@@ -70,7 +70,7 @@ func up(ctx context.Context, home, archive string, r release, java jdk, security
 			return err
 		}
 	}
-	s := &Server{Home: home, Version: r.Version, Java: java.Home, Port: port, Security: security, InPods: hasAddress(clusterAddress)}
+	s := &Server{Home: home, Version: r.Version, Java: java.Home, Port: port, Security: security}
 	if s.Account, err = findAccount(ctx); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *Server) furnish(ctx context.Context, archive string) error {
 	if err := unpack(archive, s.path("program")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.path("program", "config", "elasticsearch.yml"), []byte(s.configuration()), 0o644); err != nil { //nolint:gosec // its user is another one
+	if err := s.configure(hasAddress); err != nil {
 		return err
 	}
 	if s.Security {
@@ -121,6 +121,13 @@ func (s *Server) furnish(ctx context.Context, archive string) error {
 		}
 	}
 	return nil
+}
+
+// configure writes the configuration, with the addresses that there are now: the local Kubernetes may have come or gone
+// since the last start, and a server that shall listen at an address that is not there ends.
+func (s *Server) configure(has func(address string) bool) error {
+	s.InPods = has(clusterAddress)
+	return os.WriteFile(s.path("program", "config", "elasticsearch.yml"), []byte(s.configuration()), 0o644) //nolint:gosec // its user is another one
 }
 
 // configuration is elasticsearch.yml.
