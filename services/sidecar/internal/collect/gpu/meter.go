@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -50,20 +51,11 @@ func (m *Meter) Measure() Total {
 	case total.Memory.Why != "":
 		m.tell("GPUs are not measured", total.Memory.Why)
 	case total.Use.Why != "" || total.Power.Why != "":
-		m.tell("of GPUs only a part is measured", first(total.Use.Why, total.Power.Why))
+		m.tell("of GPUs only a part is measured", cmp.Or(total.Use.Why, total.Power.Why))
 	default:
 		m.tell("GPUs are measured", "")
 	}
 	return total
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // devices asks the driver, on a goroutine of its own: a call of a C library cannot be called off.
