@@ -310,13 +310,21 @@ func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer
 
 // Raw is what the API server itself answers to a GET of this path, and its clock.
 func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, time.Time, error) {
+	return n.exchange(ctx, http.MethodGet, path, nil, limit)
+}
+
+// exchange is a call of the API server itself: its answer, up to the limit, and its clock.
+func (n *Nemesis) exchange(ctx context.Context, method, path string, body io.Reader, limit int64) ([]byte, time.Time, error) {
 	way, err := n.toKubernetes()
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, way.url+path, nil)
+	r, err := http.NewRequestWithContext(ctx, method, way.url+path, body)
 	if err != nil {
 		return nil, time.Time{}, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := way.http.Do(r)
 	if err != nil {
@@ -324,40 +332,26 @@ func (n *Nemesis) Raw(ctx context.Context, path string, limit int64) ([]byte, ti
 	}
 	defer answer.Body.Close()
 	at, _ := http.ParseTime(answer.Header.Get("Date"))
-	body, err := io.ReadAll(io.LimitReader(answer.Body, limit))
-	return body, at, err
+	said, err := io.ReadAll(io.LimitReader(answer.Body, limit))
+	return said, at, err
 }
+
+// reviewLimit bounds what is read of the answer to a review.
+const reviewLimit = 64 << 10
 
 // Allowed has the API server say whether somebody may do something. Who asks needs the right to create subjectaccessreviews.
 func (n *Nemesis) Allowed(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
-	way, err := n.toKubernetes()
+	review := authorizationv1.SubjectAccessReview{TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SubjectAccessReview"}, Spec: spec}
+	body, err := json.Marshal(review)
 	if err != nil {
 		return false, err
 	}
-	body, err := json.Marshal(authorizationv1.SubjectAccessReview{TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SubjectAccessReview"}, Spec: spec})
+	said, _, err := n.exchange(ctx, http.MethodPost, "/apis/authorization.k8s.io/v1/subjectaccessreviews", bytes.NewReader(body), reviewLimit)
 	if err != nil {
 		return false, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, way.url+"/apis/authorization.k8s.io/v1/subjectaccessreviews", bytes.NewReader(body))
-	if err != nil {
-		return false, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := way.http.Do(r)
-	if err != nil {
-		return false, err
-	}
-	defer answer.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(answer.Body, reviewLimit))
-	if err != nil {
-		return false, err
-	}
-	var review authorizationv1.SubjectAccessReview
 	if err := json.Unmarshal(said, &review); err != nil {
 		return false, err
 	}
 	return review.Status.Allowed, nil
 }
-
-// reviewLimit bounds what is read of the answer to a review.
-const reviewLimit = 64 << 10
