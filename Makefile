@@ -17,7 +17,6 @@ export GOTOOLCHAIN := go1.26.9
 export PATH := $(CACHE)/bin:$(CURDIR)/.venv/bin:$(PATH)
 export NEMESIS_CACHE := $(CACHE)
 
-CLUSTER := $(CACHE)/bin/local-kubernetes
 CLUSTER_KUBECONFIG := $(CACHE)/cluster/kubeconfig
 WITH_CLUSTER := deployments/with-cluster
 
@@ -216,7 +215,7 @@ compiled:
 	  (cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes) && build/bin/lanes -make "$(MAKE)" -out build/compiled kubernetes images; fi
 
 kubernetes:
-	@cd deployments && mkdir -p "$(CACHE)/bin" && GOWORK=off CGO_ENABLED=0 go build -o "$(CLUSTER)" ./local-kubernetes && "$(CLUSTER)" build
+	@$(WITH_CLUSTER) --build
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images
