@@ -25,7 +25,7 @@ type Options struct {
 }
 
 const (
-	maxSenders = 10_000 // of whom bad tokens are remembered; beyond it the one that sent longest ago begins anew
+	maxSenders = 10_000 // of whom bad tokens are remembered; beyond it one that will soon have rested begins anew
 	refusedFor = time.Second
 )
 
@@ -98,7 +98,7 @@ func (s *Share) leave(name string, from *sender) {
 // Patience is an error of the code TooMany while the sender of the context has sent more bad tokens than are looked at.
 // Who it lets through may still turn out to be one more.
 func (s *Share) Patience(ctx context.Context) error {
-	if s.bad.Spent(senderOf(ctx).name, s.o.Now()) {
+	if s.bad.Spent(senderOf(ctx).name, s.pace(), s.o.Now()) {
 		return tooMany("more tokens from this address are no good than are looked at: %g a second", s.o.BadPerSecond)
 	}
 	return nil
@@ -107,9 +107,12 @@ func (s *Share) Patience(ctx context.Context) error {
 // Bad notes that the sender of the context has sent a token that is no good.
 func (s *Share) Bad(ctx context.Context) {
 	if from := senderOf(ctx); !from.known {
-		s.bad.Take(from.name, pace.Pace{PerSecond: s.o.BadPerSecond, Burst: s.o.BadAtOnce}, s.o.Now())
+		s.bad.Take(from.name, s.pace(), s.o.Now())
 	}
 }
+
+// pace is how many bad tokens of a sender are looked at.
+func (s *Share) pace() pace.Pace { return pace.Pace{PerSecond: s.o.BadPerSecond, Burst: s.o.BadAtOnce} }
 
 func tooMany(text string, number any) error {
 	return fault.New(fault.TooMany, text, number).After(refusedFor)

@@ -13,11 +13,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"unique"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
@@ -67,8 +67,8 @@ type Options struct {
 	Keys *Keys
 	// Review is asked where the keys are not known; nil: such tokens cannot be judged.
 	Review Reviewer
-	// Known is how many verified tokens are remembered; beyond it the one that was used longest ago makes place,
-	// unless that was a moment ago: then all are in use, and it is the new one that is verified each time. 0: DefaultKnown.
+	// Known is how many verified tokens are remembered; beyond it one that was not used for long makes place.
+	// Where all are in use it is the new one that is verified each time. 0: DefaultKnown.
 	Known int
 	// Judged is told each outcome; nil: nobody.
 	Judged func(Outcome)
@@ -76,7 +76,7 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 }
 
-// DefaultKnown is how many verified tokens are remembered: some 350 bytes each.
+// DefaultKnown is how many verified tokens are remembered: some 200 bytes each (BenchmarkKnown).
 const DefaultKnown = 20_000
 
 // maxToken bounds a token, in bytes; Kubernetes' have one to two thousand.
@@ -86,21 +86,37 @@ const maxToken = 8 << 10
 type Verifier struct {
 	o         Options
 	mu        sync.Mutex
-	known     *simplelru.LRU[[sha256.Size]byte, *knownToken]
+	known     map[[sha256.Size]byte]*knownToken
 	withdrawn uint64 // as it was when the first of them was verified
 }
 
-// knownToken is a token that was verified.
+// knownToken is a token that was verified. There may be a hundred thousand: what many have in common is kept once.
 type knownToken struct {
-	Identity
-	used time.Time
+	account       unique.Handle[account]
+	node          unique.Handle[string]
+	pod, uid      string
+	expires, used int64 // seconds
+}
+
+type account struct{ user, namespace, name string }
+
+func (i Identity) brief(now time.Time) *knownToken {
+	return &knownToken{
+		account: unique.Make(account{i.Name, i.Namespace, i.Account}), node: unique.Make(i.Node),
+		pod: i.Pod, uid: i.PodUID, expires: i.Expires.Unix(), used: now.Unix(),
+	}
+}
+
+func (k *knownToken) identity() Identity {
+	a := k.account.Value()
+	return Identity{Name: a.user, Namespace: a.namespace, Account: a.name, Pod: k.pod, PodUID: k.uid, Node: k.node.Value(), Expires: time.Unix(k.expires, 0)}
 }
 
 // inUse is for how long a token that was used is taken to be in use: many times as long as its bearer is silent.
 const inUse = time.Minute
 
 // NewVerifier makes one.
-func NewVerifier(o Options) (*Verifier, error) {
+func NewVerifier(o Options) *Verifier {
 	if o.Known == 0 {
 		o.Known = DefaultKnown
 	}
@@ -110,11 +126,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	known, err := simplelru.NewLRU[[sha256.Size]byte, *knownToken](o.Known, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &Verifier{o: o, known: known}, nil
+	return &Verifier{o: o, known: map[[sha256.Size]byte]*knownToken{}}
 }
 
 // Bearer is the token of a header "Authorization: Bearer TOKEN"; "" where it has none.
@@ -187,19 +199,19 @@ func (v *Verifier) remembered(sum [sha256.Size]byte, now time.Time) (Identity, b
 	defer v.mu.Unlock()
 	// A token that was signed by a key which is published no more says itself how long it counts.
 	if now := v.o.Keys.withdrawn.Load(); now != v.withdrawn {
-		v.known.Purge()
+		clear(v.known)
 		v.withdrawn = now
 	}
-	one, ok := v.known.Get(sum)
+	one, ok := v.known[sum]
 	if !ok {
 		return Identity{}, false
 	}
-	if !now.Before(one.Expires) {
-		v.known.Remove(sum)
+	if now.Unix() >= one.expires {
+		delete(v.known, sum)
 		return Identity{}, false
 	}
-	one.used = now
-	return one.Identity, true
+	one.used = now.Unix()
+	return one.identity(), true
 }
 
 // remember remembers a token. Sidecars come one after the other: were those that came longest ago to make place for one
@@ -207,10 +219,39 @@ func (v *Verifier) remembered(sum [sha256.Size]byte, now time.Time) (Identity, b
 func (v *Verifier) remember(sum [sha256.Size]byte, who Identity, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.known.Len() >= v.o.Known {
-		if _, oldest, _ := v.known.GetOldest(); now.Sub(oldest.used) < inUse && now.Before(oldest.Expires) {
-			return
+	if len(v.known) >= v.o.Known && !v.drop(now) {
+		return
+	}
+	v.known[sum] = who.brief(now)
+}
+
+// some are looked at when one is to be forgotten.
+const some = 16
+
+// drop forgets the token that, of some in no order, was used longest ago, if it is no more in use; false: it is.
+func (v *Verifier) drop(now time.Time) bool {
+	var sum [sha256.Size]byte
+	var oldest *knownToken
+	n := 0
+	for s, one := range v.known {
+		if oldest == nil || one.last(now) < oldest.last(now) {
+			sum, oldest = s, one
+		}
+		if n++; n == some {
+			break
 		}
 	}
-	v.known.Add(sum, &knownToken{who, now})
+	if now.Unix()-oldest.last(now) < int64(inUse/time.Second) {
+		return false
+	}
+	delete(v.known, sum)
+	return true
+}
+
+// last is when it was used last; never, once it has expired.
+func (k *knownToken) last(now time.Time) int64 {
+	if now.Unix() >= k.expires {
+		return math.MinInt32
+	}
+	return k.used
 }

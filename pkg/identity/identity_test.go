@@ -121,11 +121,7 @@ func verifier(tb testing.TB, a *authority, c *clock, change func(*Options)) *Ver
 	if change != nil {
 		change(&o)
 	}
-	v, err := NewVerifier(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v
+	return NewVerifier(o)
 }
 
 func TestVerify_NamesAccountPodAndNode(t *testing.T) {
@@ -219,8 +215,8 @@ func TestVerify_WhatIsRememberedIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if v.known.Len() != 3 {
-		t.Errorf("%d are remembered", v.known.Len())
+	if len(v.known) != 3 {
+		t.Errorf("%d are remembered", len(v.known))
 	}
 }
 
@@ -333,10 +329,7 @@ func TestVerify_WithoutKeysAndAPIServerIsUnavailable(t *testing.T) {
 			return Published{Issuer: issuer, JWKS: []byte(`{"keys":[{"kty":"new","kid":"one"}]}`)}, nil
 		},
 	} {
-		v, err := NewVerifier(Options{Keys: NewKeys(p, quiet()), Log: quiet(), Now: (&clock{}).now})
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := NewVerifier(Options{Keys: NewKeys(p, quiet()), Log: quiet(), Now: (&clock{}).now})
 		if _, err := v.Verify(t.Context(), key.token(t, nil)); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %v", name, err)
 		}

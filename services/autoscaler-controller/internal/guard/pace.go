@@ -28,7 +28,7 @@ func Services(people Pace) Paces {
 // reviewAccess is the operation by which services ask about others.
 const reviewAccess = "reviewAccess"
 
-// maxPaced is how many callers are known to the limits; beyond it the one that called longest ago begins anew.
+// maxPaced is how many callers that have not rested are known to the limits; beyond it one that soon will have begins anew.
 const maxPaced = 100_000
 
 // paced is a caller to the limits: a service by its pod too.

@@ -71,13 +71,10 @@ func newIdentities(a *App) (*identities, error) {
 	for _, j := range admin.Judgements {
 		i.admin.WithLabelValues(string(j))
 	}
-	verifier, err := identity.NewVerifier(identity.Options{
+	verifier := identity.NewVerifier(identity.Options{
 		Keys: identity.NewKeys(i.keys.Fetch, a.log), Known: knownPeers, Log: a.log,
 		Judged: func(o identity.Outcome) { i.peers.WithLabelValues(string(o)).Inc() },
 	})
-	if err != nil {
-		return nil, err
-	}
 	i.gate = &identity.Gate{Verifier: verifier, Ready: i.keys.Known, Optional: s.Authentication == authentication.Optional}
 	i.calls = authentication.Measure(a.telemetry.Registry, i.gate.Optional)
 	i.gate.WithoutToken = i.calls.WithoutToken

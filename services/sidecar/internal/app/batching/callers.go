@@ -30,8 +30,8 @@ type callers struct {
 	paces     *pace.Paces[batch.Pod]
 }
 
-// A pod pushes every few seconds, and at once on command; so many pods have a pace each, and beyond them the one that
-// pushed longest ago begins anew. Of tokens that are no good some are looked at in a second from each address.
+// A pod pushes every few seconds, and at once on command; so many pods that have not rested have a pace each, and
+// beyond them one that soon will have begins anew. Of tokens that are no good some are looked at in a second from each address.
 const (
 	pacedPods    = 20_000
 	badPerSecond = 10
@@ -50,16 +50,14 @@ func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, er
 		strangers: fairshare.New(fairshare.Options{Places: 1, Each: 1, BadPerSecond: badPerSecond, BadAtOnce: badAtOnce}),
 		paces:     pace.New[batch.Pod](pacedPods),
 	}
-	verifier, err := identity.NewVerifier(identity.Options{
+	verifier := identity.NewVerifier(identity.Options{
 		Keys: identity.NewKeys(a.keys.Fetch, c.log), Log: c.log,
 		Judged: func(o identity.Outcome) { outcomes.WithLabelValues(string(o)).Inc() },
 	})
-	if err != nil {
-		return nil, err
-	}
 	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == authentication.Optional}
 	a.calls = authentication.Measure(c.telemetry.Registry, a.gate.Optional)
 	a.gate.WithoutToken = a.calls.WithoutToken
+	var err error
 	if a.may, err = access.NewReviewer(asked, func(access.Result) {}); err != nil {
 		return nil, err
 	}
