@@ -3120,8 +3120,14 @@ type GetReportParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
-	// For How long the period is that ends now, in hours up to 168h or in days up to 7d.
+	// For How long the period is, in hours up to 168h or in days up to 7d.
 	For *string `form:"for,omitempty" json:"for,omitempty"`
+
+	// Until When the period ends, within the last eight days; left out: now. Of an hour that it ends in, all is told that is known.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Deployment Only Deployments of these names; left out: all.
+	Deployment *[]externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
 
 	// Format Of the answer: json is for programs, markdown and html are for people.
 	Format *ReportFormat `form:"format,omitempty" json:"format,omitempty"`
@@ -3823,7 +3829,7 @@ type ClientInterface interface {
 	// GetReport What became of the applications over hours, a day or a week
 	//
 	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
-	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see. And for the controller's own replicas, one of which asks for all shards' when a webhook is to be sent one report.
 	//
 	// Corresponds with GET /v1/report (the `GetReport` operationId).
 	GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4594,7 +4600,7 @@ func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditor
 // GetReport What became of the applications over hours, a day or a week
 //
 // What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
-// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see. And for the controller's own replicas, one of which asks for all shards' when a webhook is to be sent one report.
 //
 // Corresponds with GET /v1/report (the `GetReport` operationId).
 func (c *Client) GetReport(ctx context.Context, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6387,6 +6393,30 @@ func NewGetReportRequest(server string, params *GetReportParams) (*http.Request,
 
 		}
 
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Format != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -7042,7 +7072,7 @@ type ClientWithResponsesInterface interface {
 	// GetReportWithResponse What became of the applications over hours, a day or a week
 	//
 	// What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
-	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see. And for the controller's own replicas, one of which asks for all shards' when a webhook is to be sent one report.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11178,7 +11208,7 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 // GetReportWithResponse What became of the applications over hours, a day or a week
 //
 // What sleeping saved, how wake-ups went, which requests were not answered, which Deployments somebody else scaled too, and which rules asked for nothing; of the applications that there are now. It is made of the history, whose hours are kept for eight days: the first hour is the one in which the period begins. Where less is known, the report says so.
-// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see. And for the controller's own replicas, one of which asks for all shards' when a webhook is to be sent one report.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16120,6 +16150,32 @@ func (siw *ServerInterfaceWrapper) GetReport(w http.ResponseWriter, r *http.Requ
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "for"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "for", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
 		}
 		return
 	}
@@ -22836,164 +22892,167 @@ var swaggerSpec = []string{
 	"F+BqR86H62sOP8BP3ooCntkIIWqvGxJby1pW6uGEyLq5kNzEisdTqSCcy3jEGiUjEY88lyycN+MzukIu",
 	"8uRjQbVhQiMpeJ7Imf2RrjfAPeQ3H8XdjIMUKX5bgFzv8p4+Qnk8BHDJPvI7XoQlcloiCLk6LQoEOwoV",
 	"Au653A7YDeYqFoNpSbc6F3HfYO1ZHKFhb+dwg6LAhnHRA90qy9IIgoKZl4YAj0FoHcBReBAmaJqd84LP",
-	"RInJIlMIJaz179ddCKA0teSnKzhwaiqLUuRYO3z/8Ij9/9j7Eua2cW3Nv4KreVWJ61Kb7SyWKzUlL0m7",
-	"Ey9tO537OsqMYBGW2KYINUFaUZaq92veD3u/ZArnHICgSMqy20tyx7fqVjs2FxDAOTjr9w1GPOaDRMSF",
-	"vrjnrauyXPjFi6lraW33kYdwbEKFzuoOJul7jIStt1cbz7yaH6gL+k1L/3ssxjKe0W/a7cYqFJFCFzJW",
-	"jK+9bKwXFhegyN6XN+2fAm5Ohpj2RFnwMhZELFWCuqJaepraFVSXVvVeQXuZfeD8OPYdmDiLzoaA8Fn2",
-	"LZu5q8axHABXboKLI9rynEzgE8WmcZBoE4NdyjAdC7X0IK4ex3CS7rtrWzqYxM0iZ8N6c/ReaQlRYTBA",
-	"pmH9m9sd3JGcltbd8SRxKkOd8fgxn9oRu43eRBliCoDBmoeRs6f7e29Wlhv21QOumMejPE4fbCvUnHoG",
-	"obfXknBz/SXASZQCqb3dliXzf6tfeMXXucnuRR7jfKfXVMYXCovHprclP+OlNq1+M/A8iIQ9nTqlfSZ4",
-	"D51xK7e4ZYFGeymfmgWRCnyxGPX+5hNEJsIxL+MBop5CwH2kXXj3Ki9/YJTqYQsBnG35c8eOVPcwSm1d",
-	"n0oIX57KCxEtPdK7HtoCw/agssHJ2Dbc5Q7D+9lTHrHj19us3V5dYyo98+WYB9FKzh+sqn2/y67rAh1w",
-	"Ceyc8zUZfEHug0J+JsK5j8lq8e8OY5BGfyT9fYDVVAvww7QvkSoBiUbYLb7JvQIMK2iwkQxJ3xv4BLBZ",
-	"pS+eAEc/2JxUtgxcHqTesidmzv8m4+71bljA+mBZWW+rwe6vA2OcTVbBGF3W+Kygd5Q+yscS7JVF92Su",
-	"rq0KAdnUuFnQVyKeMVxkVNyuoBF5jA4zj1jLqeWljpoYPAVDyLxAbVSjJbunpJ3VJWINOQfhbxN4m2m/",
-	"FnE/ZOjLZny1Oq7hzDmWqds5pVk3omBRVACAUEsg1lcDuT4Vb0Cr39QURRpkG+gbP5vZ5dQrG4ShlrOp",
-	"jImj/yo1v1oeuchWa7oYR99+sKk65gSIx5X7iRNTUDyWY8fidM8jBzI/O7WcC4yRgh6r04Twt7bjfNaN",
-	"NoiXY442O3aBH3sUy7NQjMuOBcCt4SFiPMDOYU/1ibCx/uzFSoP1B9IXpikQVw6+FGL2fKwVVTIYMRlt",
-	"sr6IYxmrPoVxMPKKtTM8wUd7JlSvSKm6wAFO2ML1swFGtxZEsM8hwpTwIJyPmXRY/ZklqsQHdWzRSXX8",
-	"BYdMxMO3E675pK1+lXCkIWvySaCaTmp2GMt00sh+0bxs83Ay4u2mXVPVJBluDiBCll1sqL9TVeusr65q",
-	"0yuBY/o0gw83s2Dmi/ZEGkedSIyFClRngtuhYya1GIUoZevRL7kIIoh30iMYh+4z2BgeU+hym+CnOcyW",
-	"qb0wq1p68I/4ZILRn5HeiMHY2TiJZL5k/AxO5KTAyL9RxhduVr2ATV66ZfVkYjuzyYctXcRRDBEW6u3n",
-	"SzmyvXNVSK48g1sR5otFEs+KrU5FxALJknhmslRBZDY/gm05wX8K8hlW3VyX9zW4CbJ22eLH/nJ6esTw",
-	"AqZ3pG1ho5xejgJ2Y8N5lct07vJZoLQss6+13cXOxRRBMb0cwjqpNjkg8nBRhs1VhISO+UDsVYRaP6xt",
-	"F/L0tL6ATXCOkB2KhXJIRLnQAj/hBfFaKwuzJqXkD132/nhPnwACPoO6HC3c+NycLBHPLSccwmm3a+2h",
-	"eikeV1DlMkjjIJmdAK859lIIHmM8q1TS8jcYiaObshMwe8r8FCQAVyPPHQepw7j285WMtAthgRH0nHSP",
-	"9ij6StCpRPQbGBaiTTxJCXXniS2JpRN0EkssOM/eay9mfIDWmEm+89QPYGH6pLn7DXZg24JCNDsEi4Ph",
-	"KFG5RzVqDjc8fbud7xFQwdupoWd302QkY+InqmiLAewnrlh/Cx7JTg/f7h70EbQOo2lKjgW2i9oUGGRP",
-	"TbJLxCz3IjDbPQM6YyZiEsvPFhHecVzd2ZcCOUSA3di0QVOnIyhoPWp8Zc00xNQO8Fvr+Y/NtPAkIAy7",
-	"qkm5xh4sfcT376Djz2VJxeo0ykiHFHtaSI/FQsk0Hgi14tnNZ9DGDdeJ1gri8yTkQaTmePIavagXmUNE",
-	"EcAn2CfU+iaVTeqg4WHfaGLr5UuBlQ0dPf+9iIpLMIDJkQoS1mieohp3JYoB1jfkxnXZthzH5EKzScj1",
-	"G8pw2h0IqomQk1BAGZXWnEpol3LmbEyiE9SzgQc+IHIiXSBNQXMkeJiMvsBTm4Bh84UNeBwHWvHimDus",
-	"n1vaDssJBYJUaZnoRdVCoY0blAotB+zpDYRgxetF/dJ9PTcio4kQ5/LUImckUwmqXsGU1Fk3U16d29BZ",
-	"QHodnAfCUjMESqUifqJ6EWMXYobQ+oiOj9liXlhdNpBhKAaJjNlTkHjDFZQfxgpqXxvJmUi90PqbjD7v",
-	"QDwlIYwyCtKUzy4skqkHsSxzgcERopXJbjDAhfqzwMxnC+z+DusXrPs+0u0niqn0zEo761uuj77H+oaP",
-	"AC7Wr+pju2u/wd4FiqqhEFAxi/OpEbU1ZE6GE6LiRE8w09KCggFducBro5U0gcBJbGzX4hIkDfbByjMO",
-	"ifV5moxElFBcvq+N6L6cYL1OXy+ivjUbH65CoHoR8s7qYyArjogFwRtEs010MrBWy9zF/kz9ofCpn4cM",
-	"0B6UAwQDQWDPpPe7Ez4Yifpqo1Xzamkc0imoOs3mdDptcPhzQ8bDJt2rmu/2tncPTnbhnsx2NCcIqyqR",
-	"tzTfNePYER9SxCdBrVNba7QaazWnGepmHuJX+/P3Ei+x87U2FAvLWo09UrrznygGbIB7EVSxqQ7rAyhB",
-	"38vq6qjVhdaT9Q0QRx8LAHuRU8ti6joisZnV2pHXn0iJra4ZhC48cL3dylqdoQHuTAzTiPFITGGLwu7r",
-	"T3kyGPXdwhkqkelgW90loDWCyeyxrz046Hu1Dvuf//pvj/XI9KRffPdYBnEdJFgMZUr19I2wVbs7O7s7",
-	"Hts/3Nl7vad/2tl9t3uqf9g6PHy73z1+q3XQ7vHx4TGMn1IHcDY5s20oMIJkk0om+1SlRA5aXyvnXgQJ",
-	"TNKtTixZgE8GX4+nLKyMlxUoQ0aFNiO0E46lSqB2gseoNpE2EKu/ehEwgpA1semSWrP11Y2SYsdjOF+z",
-	"aefKThmeGkMRafUhfKo31eq+rzXUvF2jtZr2sfv/81//rRfVYLVnB5atSNX/FZGvd+a5jMeEhoHPrw8l",
-	"WB2wOV6DQUpTUa7dQ5Eo5kuoyjJaEMA/udKb0FRYZgoSpYIMFkv7ZdDjS78M5JwKYwxKUr5JKZzRBjEw",
-	"2JCEobAaOODZ6J8wZFSVMVOzKOGf86maRPDxq0sE/SPzF2pzMusXnn1CzzAeAl8GLv27t8TQDeXIMkPv",
-	"sLFIuM8T3kBE2dw/QbF5RNQlfeFRGKABQHkN1qUgTVlOBrFjfdqQgeowMZ4ks/xc5d72ymY5KuYNXnZL",
-	"82Yk0VC4Qhxp05GkJyqbC6NUEfbORKkj8RmSYSr3TVCMULrqWnXnRl3E+bBhlKs5GEqrkgoDNjCxfCic",
-	"YHjZ8MwtVfNaGsMr2Y/noOZV4rGRRU8gVMJN0z0CGxNzHahaDPeTpTJrsK5yFcYItlHV2I2NZrBeKj7h",
-	"+TIb4xc5ZXPPswi7S75/X39gbhCmXHL3M4fezgOZHIa+iE9HPCrFoStsV4Pnh6UgkNxB9EA8xo0zFqjK",
-	"QU4Lo5pHwSoiyy4gh8AzTx9vDvyyPiGxnxmvUvPBmjDQ3sXTEQ/PGY+Ajw6RWuDHlaqx54/kJYVoicBn",
-	"yUTTh+kdC7BbYLog2pM2PYxxYVusRRiySDqZUW6P+4qPAQfmg37LlpQXYx5fqL+5LGbQLsqyba9HCzPG",
-	"iNHc15ARBXxm7IxGk2Uhx0igz8r29yt3D1d9qhKRvxcFScDDXXjz9T70U5YuB2N6tdUiYOLEUGBk5UfN",
-	"PxXGhnLoiEGGG7iMbZ9lFD5+8mraHa91avP2hLYxMOEH2la/aF4DdWrrL9ptjKXa712InFz2DohSFdU8",
-	"Hfdz6jRUElD652bEM4AXCDNlrfGG9ofWcULLBmYnvpmp4WNMUuKd7RvfuXbTO9s3Hu3qxg3vfHbj0drd",
-	"fYO7nRA8mKsmbP7xkxb+8qAo/E2LjDKQSmAMl5b4U5TaTV8nfAhNRkUv9tP3gvlc9kHZJU2nnALa0lUZ",
-	"ROq9uwbYGjw/FRkkzZb0Z9WrZS4JRFFY3RpBUlTtJRTVzTTDYq1A9jZUQCQIKPfzyXlr48ZyvvqoIa6j",
-	"IVAmGGclYrFII3z37iJghn/9TlyXIrkS+x6LLJBBKqaMgrZBIRTrs0Q6MESA1aPYmcDmOi0g2q+V0Q68",
-	"CiJBjYcIWeD7S/XSrdk+l9qyIXPmxOR/LW79SToYCKVqS1sr2bzQw0p00h5iawGk0IMpkvVHdXAddUCi",
-	"cG114JXHue9flt6I5HYE6S7O5kc5+FnkAKLqN5CCG5vJ3lIXozkNcZySCppfTw4P2FjEQ0jhD0ZYQPpi",
-	"7eXzlU3GKVSrBNTqRSmKGXEaPci5d6QHebU5XiGo8KF1+NB/lpx++mwHEEZTHdppr7aWd8f39dNhgCjS",
-	"WTlVEqfi+w+jUmx4HTvUfkJTf/3+nYT2s0f34p7cCwhUQ9GPSUtB4OH6ijUtMS9sumM+Xm8KzhFzA0Pj",
-	"Bfc4FtzftEnmXM9EAMgyeRSI9dYGsSoSDQM2NyciehDleSwg8H9P0YxH9fYTqbdHJXVdYw9zaDcKglCF",
-	"Yq3zVf/L6Vorj3p2gSkziBIRX3LCmCLEI60CBnI85pHfYL9jVxgoSwvMFslcczrQFxiKZiRQiOVkInzL",
-	"52PY4JTQF5i2qpAnIiallbjAb4HbjaWfdy7jrOBPFZXQSXo2DhKnYXRZ4+16OqPYmHrPNhm91jKRlass",
-	"WnysloNFWV5jbXELaL6sqnofOWV+yDW4lKJ6LeOzwPdFtLTIn0q5z6PZ0oLuQotdR8Rfw2Ug1lY4u0wF",
-	"vhhwrMfIujwN2NNE+q6UYmUWySYWDJNoXrabHKNclcL5YSSJ5Z1KS6EYCytWkVEPOWIsaSX19mPZdEVp",
-	"MBaIe6ZQ1ql4Ncjzm8VDH6vSsNkJq161JHN1gVQsaJQQmxBU/ArbIUSCPcdSpqV5kSQfi8tATLs4QXcj",
-	"xfhwfNF9CzC+G7EjysTXAp5SNbyebV8SzhL9yda7AmGxlP6jdP9t6Z6fdzjvcKJxCSplW4vzHI9eZQiS",
-	"WhGwQDYMVNLXZ21Z3TdhGNgcxaatkpYREuLbsgpo0ja12qVliF13fMtUIObos0yTXcanVFFj4SZxr3We",
-	"OuGnirrCLNGSH0/VUHJAG9ceCw7jijDYu1ztZMW4cxP5t4sisR0km4snaqW8TjLbSlgoKTzACcuXPMIf",
-	"XiFzhKf//I9XRzxVgM95+0WPV8zmtin6W+LaIz4UJ8EXDELenabO7lxUAuOusIewHHheZ70W4KzDZv3h",
-	"1fQydS1vZCR+Cp2OzVw5FC0DNkBCMZHQykt8vHqdoEretNc4Oj+IFMB2ler8XC45yxwvdwwMxfKnQGma",
-	"ydmotfuRhyVk4SfY68tERA5k8lqmkf9T7PfDKLcE1tI3AFZ64++4B2Nxc99H4mg5AWqOApVI5OMrFaS3",
-	"YpKYL0Sqci0u+sABE+GchyEyESkZptj9+My4JtZVQU445ZkfiOnR5zMP6oDxF2st/RvyrkBDJFPJZJqE",
-	"wWWBy9F07OGYNrFOmrgbFZ+6VJdnginJnvblGbbf9FcMPyRoriKTKY8FO0vVLOvTweCwDH2hEmxM5wmb",
-	"AojVmWAXeo6cdghyye5M//xCa7aMjYmN6tHQ2nPZSm06zFM8DOc6NXClFhTA40OWNvxo0MfZnd/vy7Aw",
-	"81WhT0kEnNIhqquGwBkWec8DRSIJNZEH295Jnjwq5AdyKs/EgPSvzOtngiIFIf6hNfVAxElwDku7IGZ1",
-	"eD6nCSmCxDHsncwQFQKjURQHgj495WVaN2uuxhZRCnI46CdPoOtJ8RnGlok3XygLVGCiVxNJsK/4JPrz",
-	"CbWHm7gXXO6b/hB7M3WPewSqEpyfi06zSYH85kF3f/fkqLu92+xubx++PzhtHh3uNFhXXVDrJWKcTaVW",
-	"bLFvQ4QIVBQLWPmbhcf2lErFdrYg1w6ROZUJBgG9U6vr/23tvtk7YNu7x6d7r/e2u6e77Hj3t/e7J6fw",
-	"1160v/fmxf6bve3ub91pd2frj/2t/Tdbs7/enOyvb3SHu2+2t+nn6e4v3dZed+v1b+Puqvjr/Mv4w19/",
-	"Hn3oRa9V+q8//Ne/b/GLbvBssDqMWmr6+kV3PB6fi3brkh+s/XHy5Y/jk79mZ6NgJ34/uXz/djSVzdWN",
-	"wc7Ov770ol+2uh9e768Ouzvdt1vD4V+jiz8Pj377bac7PPi1u7P1phvsdlX34t0oPdrYnZ6lwUl4cDhe",
-	"/880/v3L5Un6rBetz5JV0frz8o+36398Hr7f3vtt++0b2TzYUEe7zfRz8uXyfO198G7Y7P7Wenb47jQ8",
-	"PP7rYJS+eR38+eH36atXvQimY/dgZ8FULV+/6CylVbq3FZF0SzCNEFYutl3kva3hzvZ290QMu9O9re5w",
-	"77fT6NfWf65+3vZbv4/+WAtPGo1G+SyYr/dqjspY5o2fT7e3ux9S+8bj1Ytng9bo97PWr/HJ2uTgyjcu",
-	"Pd8gP74rQBVnr/MFj+HVW0ieOPNpoUFymYaJjKErqzLKSr2GlQ7B4XlJdwmPLC5HXtM+MSAVQEEvPbCc",
-	"LZMHZEOxrx2QLwApEjqX+jz1A20xm4cOWSKlacK7gMpugA4/B+UeDSs0vblDjYIJ3uAQ2YZyuGnznssG",
-	"jc0E3Tx4zE5dyB8zP0SyD8V6Mntox+J/KCHggQY0XQnEd1IV4ehtWshlvAT6JjCfqLf8R4hHm2FxaDQ1",
-	"bYqBosx2ZRdiEM2NZjny+yt6xnMO0urSXd8uc1Bly3cZPcxdeke4ORZFXM3c0/7VRlzmfaskCEM2kqGv",
-	"MFoO7vqzVmvlUYv/bS2O4Y9EqCS/CEqOBcQ3xtwXWiCwqg3BW5JRLNPhaM458ABAGMjNY1Xp4ZQ6GkUl",
-	"T8UlpmrOvJFHswzABHpPR8D5bfD5ACQa0utwICGWgjSuNiAsOK53oACmO2I8hHQ+/EJMiCQsK2IpOECG",
-	"UKy0dE7Gjjq8i2Q3Pp34Ne+7gpjevahYBanJ9UQ+CujfFtBtVyqnCAdpZEEmI4AMhMVcZGdZcLFKS8vA",
-	"QGnLZ9NAQWl5aLdaGZFhMe545xZQhot2uwn0HTsly9gsdhR6lD9cKj03uofIqy8cU3aoW82cD//u+QAd",
-	"W4rNEQfDoYgXga64tBTd+h+8/uXTP/+jtiy60dwwReQLnymJkSinFxR6nqEF1GOcTQM1gl/BaQF4XEHi",
-	"aQk5B+ZqQ6IWC7jKlHUDjvUCnBdkZigiu8CGgyT+CGnN8C01r5ZGdEIuBfQy98X/jpZuu3U1E+Lt1IFk",
-	"83gLRSBBoljgV5R+ZBKaLwMh4fAYbh2P0T7JSxf+8RVtTLrnH68WCN09VYXcpcthtPsip6NMQ13pduj9",
-	"tekm6IaS+JXx+NSWj7YlVx4rQx7MkXEkM7M+YsEV1PNc6aSQzYRoRpUGUzeXxI387K2IdD3Pat1gW2IY",
-	"UL1KOFfBR5ibSFqMOxHv2kSsWUJWylhxACxT8Zkl1ojElOJaCIcJ9fsMYfdgdDzh1ukBpuAAOfF+PTk8",
-	"6PSiXvSN7vyG134DVDJ9an3rRd/q9br9v76074hmn31jzsdQW9a3QhpTf5RkkZxiAl0YUh9InUM6xVY/",
-	"I+Y1Hwif4euolXTuVW/FjH1jkaximZ07w7XzCFBa+EyzYPqhRl/AsAMF48Lqaj/rbeBDaYejRKLv63/9",
-	"rv9DHHpjQUvUf8dVUgdUqvreTt8hLTEOJw2lgyvJIzHFdRpKp1vLbgP9WoNk7axvxALoMrOcznxwkXV6",
-	"gb7SSx1EhQERL7wZNRztgLTOo17kLlriQMKxc65sktoGCLS2I/IEEq0ACXIarGuFAgwN8legUMtc1Iss",
-	"2XoiIkinAT8jsu9xNBU2Ae5vnA5GTmHXfIrcI4IQaHcxTyDMcD0lRlIA/tUSgXcNVz1NIaT5jL0mQiWY",
-	"H/glZfCnRahWjLDieuE24FSD4tlOQLjOsMQDmjl01+DEgFjq2QQCfQHLCUinxmJ6SY9XJvVMqM76SavP",
-	"nhsPqAz8lS3EfrV4qg9QzQxgdRbA7WpXzKzjAzteOZ4tWnUALPSQsVSGIitNAsJeyHI/b+URPWtrLVWJ",
-	"qVhl8taet3CurOfz9GOrvvHp28d2/dkn/PF5a0Ut5QbpnZwRkoDSQBVj2a6wmTWr35nmdIL+tkhOGWIS",
-	"Zh92sfZ5o9F+0WivVhE15HTSYmhQ18lr1Td4/UvDq5f7eVeblYWzOZdZrQV+h+HgXzbaq3T4dgyaQS/S",
-	"x2OHfe1lG6tX6/TM6vRqXs/xqeFPZQx7vdp3LXTl/tRZEHHYCvMfV2rIonVgCDZmoDweI2+3U+pj0VAJ",
-	"+5p2/VOseanDYYLzv7LImAx8PVvJrHkhZouh2yfpWRgMgDLByCRSKeh/ERNC3RAyQDeLXXn3QBpxk7OM",
-	"F3WOdxYXqyCrw8zaFGM0NngYEg1JJISvDTCnKQ0xvN3SGWKJE9OsNjM7+6gjBw02rr/bmqlgMo1Jx44p",
-	"4IgPM5QQObqABZQ6ZUWOe7Qmb/WS3KEvmntPhQjTEptCUyDMeBTHgoMHUgGEk4arCSXAkQ10wQ0byaKg",
-	"uN75ZuM3TWZ8YZF/XlYqgtnVxbfNjNYjiMA8yrDrSnfoFr3qxAzuDncp2TyFV1ZsWPMpGAuhhVWUKYiA",
-	"yQOZXSGciCc/jNmw2JgX1C2OXPn46Namud5cDuN6FI+ceNjyDoxlg6bM7VmKMJTX5FQAoUBRPln7gzDV",
-	"HiCRdgCzryx9j+3KQd6azN/6YHg3LOH8hZggASO4XHTAllW1pxOfJ+JWZOsoLZetO4MXKBer+0vb3lC6",
-	"rUlpEroIlXKXAv1DV7MvoQO2ZXQeBsjM+8MrjRNBpDXX1RV0hDqQJD9ag3SGGvLYG/3YG531Rk/5hXjs",
-	"hp5rWiJhWZQtI1Ff0A+dLdRj7usBIhWi0BoNPKFA8mfhbBRLFfCdmSQBH0IWCC5DhvMFUYwKqO1M+xiQ",
-	"7eYkRiiWztf7gS0trSp0k7xOjldNxID6KUMiEDV/wkSPBymYfIFg5LNYjMX4DPY+BWbc5mh2kGH3+XBe",
-	"xWKgZQUxw+291A5F5KCB1nLTIPLlVHnM4ImuWPidWI7tSIrvRxJZcyAi1Sc6ZPRIfWHZRRBamQlqPsx2",
-	"A0gi0sheo6l0UY1Wie2NW2Mna8i/cbdTEYf1eUtv33goEucIRer/SXAUi/Pgc61Ta7pkYFb5F2O02niQ",
-	"cVLr1J61Wu3a90/LY7zSV956A9D1yh+uKn3wMqLOiAX+Y0PpA+lu291tcs6gvXPKPJJTUts2j6p3/61o",
-	"a8CLeVhdvZcgqScoL55Bk8EvMZtqpHyeZHrACQug2BEEuo6qDoNYJYaNijQOZbch8TsWPMJCHghv63fL",
-	"83OtrYPQdqoqYJ/EcvggsWFsLI7V7ojWqzCb2jyC+AfyfI+D6JhqxtE21fcyOY0wrq+vRG7jq5BhR3wy",
-	"EZFhLM6XuwcAbTCUSSJMvyply4nltJBxdhIGWBt/3bDLMgr/RM/HPSGawLsMuWglGJtT3bGZ7TjJvohY",
-	"Gm5Zp9gGV+PfUTn+2wU03olkXnGiOIL6JEFC8MO8UrklRZrwOHlgReqL8UQmUH/zwRA5O0VQKoGGGZ7g",
-	"bseifiK30QIP8kxd9BmCdZxGiqGKgW/UqoiaZnIaC7AllWywLj6z7mvrGen+tZBl7flauZa1EJToD/3C",
-	"ef1x+5FaeM0D2Wv07mq1BUFZqJsquh6OphoAtMqjnvrxA696wec1lcl7kzTSgbQo/rq8ZoKw1w+jmLqk",
-	"RroutFWWSe0gzTi4wFwZK8ZjSmaIqQUVr6jaIK/XyyyaAfCSVTmzpFuKlo1HxQ8R05MJ5aoz15aUsqy4",
-	"7ULcl+nzqEP+/9Ihem/NqRCoBMq2JJbioHe5yMCZSL9+Jbr861iOGc+Kg0rrbQ22QiLGxtIgTn8Rnney",
-	"Ttwgayam1IZv5A0tCUoxjwQDT8UBo0fINiDSxV8agIP+0eHJKTM5qT5J/nUg5reIxfouzIv5t9yzhTH3",
-	"+ivQ5nF2oYIjlPICCok3C3YeVuHAVbSYj1WHt1LHMY9FD6iBE+kvzMXC33/AROwRjvvqLCykJ36E7KsZ",
-	"yM+ahYXx/+3s6/V6ESntysPgUngsqsi+HmuH8TH7Sgp5UboVYYzLcq1evqXpEYf64XCoJxJScYXMq420",
-	"QpAVQywgGYuMsBjxPKo0+AdLMxxEQ6b4pfA9aIvSzkg9nSgAhzAADFm8WlC2Dw9ufRNe4So328sFDU/W",
-	"/ZTmO+CJEMjOgs0UkN4scSZKso3TBkPKXoSTwVsIC9UjXYXgvLbSTL9E6CkCoF6M7kMQHy7UzzLYLtBv",
-	"YwqCJyIOpE+oqgZ7NxRK2WSuR9iTerptwOrB2p/eiISQXH62SqVcBxRNe5DhKCiMuQYRLWw6YYlk7ecv",
-	"RxBIjGBZ6bcv5nrWX1QSFswdDVlL1Or6aL4lql3fwGao//2t/bFlO6Pazz+26i8/rYz+49v/+diuv/jk",
-	"LwcXce4YwB2mtT1lXNgklsOYj5XHxjy+8E3BwCgZYzNeFtmYwz2mq6s/dsyXtyVwG73Gm+4W0ctiD3nY",
-	"TKW/NN9E1UtbrbXBP3w50BMLUwG/EtUnO/yvZCHwFXaucq/5X4zKTz2nGEmN5KTDOJsKcTHXYbXMC0vP",
-	"Y1QXj/7NbQMoF44OQFAGjeEhfjC0DsNaLjw99T+v8H8QoCHyrbwaDs9zoc8z7A03CNwzIgkyBxeefDRi",
-	"p91pAbGmSTgZp9mQhRr9jx1aSoSXAs83Bclq6AZ/2AMJJ/OKAwlWknDafDqH8+eR2zRKVfkEKHmnJ9Wd",
-	"aj6cmiotAX991BK3oCWkI1QsUNR1TCI0jGU6cfzPOvyikf3C1GP40i3SSGJuGsTUCM/daoUCjSvV8B/I",
-	"zmf5NSFRqu1ot43FN3AQ8J++h/Z16aWK/kg3THmQ9E25DxPjSWIAShvsA8m1faokLWSjq/NQNr4U2E2p",
-	"7V/2NEhYLCD/kiFV0dPBgJOSydAvlKL09eqFIhF9xJzAGCBophG/FH0LwoiYOQAxkSCcgqNa4SI/0DpX",
-	"4bewPnZh9933URUGhoyPYS3eQyEKgfZCpNt04w4ksmZQINgCdiRyCC5YaaL5+u17uCVKGowwM2TqKmFr",
-	"oYODrS56TJNYnpV1IgH6AX7fVfpWK5hLIqF2u/VxxrSu5ZdCK1t0nbRTCjustC2/Qv/ClloWbQ0b8T/9",
-	"s9drgGW9HOxa5jZIqKIipgBcy6vBE/JbBl3gUhwG9/BJoyQI51ukCYvjFuAY1m4RjqGrLoiyxjmjPtcj",
-	"X59TDda1wD22/s3sCdi/lkE8MqUdECbC7J6I2F9pIBIzt1lGleuJicQgl4f2BfepDzsYCB8TLwtAT0pA",
-	"TryFKCfctIh7c6g19EkIz2LfhyMlxYu6ce4c99iZAP6Z0NdvitmZGAWRD7V2+CutOUacpgUgVGDfbWZj",
-	"qYS/Q6iI0h1wzkMl7OKeSRkKHpWt7gea2pEIfeLIsJSrSa4SNNO2mAGbBkrgChTogyZpwoIokeyAnaWD",
-	"C5EoT/8IM/F83WPt1Zce4sPE7Fl7FUMprw9+r7e5nosRe/p8nZ0FiVrR+8qqtaYb6x1LPw0lO8Ah+MGQ",
-	"yIk4vdLEY/51eGw2Z18/u28sz6wZ1GMtiiBFomHODrr9gB6tPPaSnc0SoaA1wSPEwGAYAeB8lJh6ziBi",
-	"Z1yJ5+tpHFqLd8J9Xys+9g5UYgBagGDaOI7CLAKVgGo5sqXQMClV20APt0pBPlt/vgrgg1ZjvlwrA6hs",
-	"1Tf+b31ZlMpzFE4jBLDv1YjHBnSJOmxNMAgYaUKY2nek/zrO0RgSLzjFLJ2dd4Y8W9yxBLI9OCeJZqpw",
-	"HJl9EUp5wcAIqJQifUc56EkQJWurNQfL8fmag+TYumfQctfmAOO0TB/ngxFfezVSXID6QhgyAAhjJrJn",
-	"dEXPfZ7q1TofP3m9msGYASr52wGHIRsJ4rRln4CtP3Co0O5xv/zRlblNGBlb40AyC7BrjNsT/CkYMhOp",
-	"hRSMIjxzVhalfak4qrpuo1uFipZzXTj7KxUphCrHCl/uxzyItA+Tx/ADC6IC/Rn2ElZ7znNfIR+IX4WY",
-	"fkqfcTfFF/T0h4FMty9fWHJB+YgpV4/0/rckebjcCBNDjRAY8Ivm+kSA3qRcyPQDxSBFnqWPX2vIJQ76",
-	"2ftaI3yhLlIxfcEaP/23T/o2YEUrceT2IhX4wgXU0FKRxqE2L5JkojrNphPbyM7dBr2vrmYqEeOGuhx0",
-	"XrZetiBTTYMv8xohdwceswMChf4tUDSmMaFk0CFdcH1rFZZsoeNGm9GKuiWB/cd9Ks3qgmc5JsZFJKeK",
-	"vIeZNuFMa5SSzjNN2Kb4TMPdcJGeiVBgpvwohqiLSN1hZeHY2vdP3/9fAAAA//8=",
+	"RInJIlMIJaz179ddCKA0teSnKzhwaiqLUuRYO3z/8Ij9/9j7Eua2cW3Nv4KreVWJ61Kb7TixXKkpeUna",
+	"nXhp2+nclygzgkRYYpsi1ARpRVmq3q95P+z9kimccwCCEinLjpfkjm/VrXZsLiCAc3DW7+sPecz7iYjn",
+	"+uI2GldlufCLF1PX0toeIA/hyIQKndXtj9N3GAlbb67WnnkVP1AX9JuG/vdIjGQ8pd80m7VVKCKFLmSs",
+	"GF97UVufW1yAIntX3LR/Brg5GWLaE2XBy1gQsVQJ6opq6GlqllBdWtV7Be1l9oGz4zhwYOIsOhsCwmfZ",
+	"t2zmrhrHcgBcuQmeH9G252QCnyg2iYNEmxjsUobpSKilB3H1OAbj9MBd28LBJG4WORvW6+N3SkuICoM+",
+	"Mg3r39zu4I7lpLDujieJUxnqjMeP+cSO2G30JsoQUwAM1jyMnD092H+9stywrx5wyTwe53H6YFuh5tQz",
+	"CL29loSb6y8BTqIUSO3ttiyY/1v9wiu+zk12L/IYZzu9JjK+UFg8Nrkt+RkttWn1m4HnQSTs6cQp7TPB",
+	"e+iMW7nFLQs02kv51CyIVOCLxaj3N58gMhFOeBEPEPUUAu4j7cK7V3n5A6NQD1sI4GzLnzt2pLqHUWrr",
+	"+kxC+PJMXoho6ZHe9dAWGLaHpQ1OxrbhLncY3s+e8oidvNphzebqGlNpz5cjHkQrOX+wrPb9Lruu5+iA",
+	"C2DnnK/J4AtyHxTynghnPiarxb87jEEa/bH0DwBWUy3AD9O+RKoEJBpht/gm9wowrKDBhjIkfW/gE8Bm",
+	"lb54Ahz9YHNS2TJweZB6y56YOf9bjLvXu2EB64NlZb2NGru/DoxRNllzxuiyxmcJvaP0UT6WYK+cd09m",
+	"6trKEJBNjZsFfSXiGcNFRsXtChqRR+gw84g1nFpe6qiJwVMwhMwL1EY5WrJ7StpZXSLWkHMQfpjA20z7",
+	"tYj7IUNfNOOr5XENZ86xTN3OKc26EQWLogIAhFoCsb4ayPWpeANa/SamKNIg20DfeG9ql1OvbBCGWs4m",
+	"MiaO/qvU/Gpx5CJbrcliHH37wabqmBMgHlfuJ45NQfFIjhyL0z2PHMj87NRyLjBGCnqsThPCD23H2awb",
+	"bRAvxxxtduwCP/Y4lr1QjIqOBcCt4SFiPMDOYU/1ibC5/uz5So11+9IXpikQVw6+FGL2fKQVVdIfMhlt",
+	"sa6IYxmrLoVxMPKKtTM8wUd7JlSvSKm6wAFO2ML1swFGtxJEsM8hwpTwIJyNmbRY9ZklqsQHtWzRSXn8",
+	"BYdMxMO3E675pK1+lXCkIavzcaDqTmp2EMt0XMt+Ub9s8nA85M26XVNVJxmu9yFCll1sqL9TVWmtr65q",
+	"0yuBY/osgw83s2Dmi/ZEGketSIyEClRrjNuhZSZ1PgpRyNajX3IRRBDvpEcwDt1nsDE8ptDlNsFPc5gt",
+	"U3thVrXw4B/y8RijP0O9EYORs3ESyXzJeA9O5GSOkX+ziC/crPocNnnhltWTie3MJh+2dBHHfIhwrt5+",
+	"tpQj2ztXheSKM7glYb5YJPF0vtVpHrFAsiSemixVEJnNj2BbTvCfgnyGVTfX5X0NboKsXXb+Y387Oztm",
+	"eAHTO9K2sFFOL0cBu7npvMplOnf5LFBaltnX2u5i52KCoJheDmGdVJvsE3m4KMLmmoeEjnlf7JeEWt+v",
+	"7czl6Wl9AZvgHCE7FAvlgIhyoQV+zOfEa60ozJoUkj+02buTfX0CCPgM6nK0cOMzc7JEPLeYcAin3a61",
+	"h+pl/riCKpd+GgfJ9BR4zbGXQvAY41mFkpa/wUgc3ZSdgNlTZqcgAbgaee44SC3GtZ+vZKRdCAuMoOek",
+	"fbxP0VeCTiWi38CwEG3hSUqoO09sSSydoONYYsF59l57MeN9tMZM8p2nfgAL0yXN3a2xQ9sWFKLZIVgc",
+	"DIaJyj2qVnG44enb7XwPgQreTg09u50mQxkTP1FJWwxgP3HFutvwSHZ29GbvsIugdRhNU3IksF3UpsAg",
+	"e2qSXSJmuReB2e4Z0BkzEeNYfraI8I7j6s6+FMghAuzGpg2aOh1BQetR4ysrpiGmcojfWs1/bKaFxwFh",
+	"2JVNyjX2YOEjvn8HHX8uCypWJ1FGOqTY07n0WCyUTOO+UCue3XwGbdxwnWitID6PQx5EaoYnr9aJOpE5",
+	"RBQBfIJ9Qq1vUtmkDhoe9o0mtl68FFjZ0NLz34mouAQDmBypIGGNZimqcVeiGGB9Q25cl03LcUwuNBuH",
+	"XL+hCKfdgaAaCzkOBZRRac2phHYpp87GJDpBPRt44AMiJ9IF0hTUh4KHyfALPLUOGDZfWJ/HcaAVL465",
+	"xbq5pW2xnFAgSJWWiU5ULhTauEGp0HLAnt5ACFa8TtQt3NczIzKaCHEuzyxyRjKRoOoVTEmVtTPl1boN",
+	"nQWk18F5ICw1Q6BUKuInqhMxdiGmCK2P6PiYLeZzq8v6MgxFP5ExewoSb7iC8sNYQe1rIzljqRdaf5PR",
+	"5y2IpySEUUZBmuLZhUUy9SCWZS4wOEK0MtkNBrhQfxaY+WyB3d9i3Tnrvot0+4liKu1ZaWddy/XR9VjX",
+	"8BHAxfpVXWx37dbY20BRNRQCKmZxPjWktobMyXBCVJzoCaZaWlAwoCsXeG20kiYQOImN7VpcgqTG3lt5",
+	"xiGxLk+ToYgSist3tRHdlWOs1+nqRdS3ZuPDVQhUJ0LeWX0MZMURsSB4g2i6hU4G1mqZu9hfqT8QPvXz",
+	"kAHagXKAoC8I7Jn0fnvM+0NRXa01Kl4ljUM6BVWrXp9MJjUOf67JeFCne1X97f7O3uHpHtyT2Y7mBGFl",
+	"JfKW5rtiHDviQ4r4OKi0Kmu1Rm2t4jRD3cxD/Gp//l7gJba+VgZiYVmrsUcKd/4TxYANcD+CKjbVYl0A",
+	"Jeh6WV0dtbrQerKuAeLoYgFgJ3JqWUxdRyS2slo78voTKbHVNYPQhQeuNxtZqzM0wPXEII0Yj8QEtijs",
+	"vu6EJ/1h1y2coRKZFrbVXQJaI5jMHvvagYO+U2mx//mv//ZYh0xP+sV3j2UQ10GCxVCmVE/fCFu1vbu7",
+	"t+uxg6Pd/Vf7+qfdvbd7Z/qH7aOjNwftkzdaB+2dnBydwPgpdQBnkzPbhgIjSLaoZLJLVUrkoHW1cu5E",
+	"kMAk3erEkgX4ZPD1eMrCynhZgTJkVGgzQjvhSKoEaid4jGoTaQOx+qsTASMIWRNbLqk1W1/dLCh2PIHz",
+	"NZt2ruyU4akxEJFWH8KnelOt7rtaQ83aNVqraR+7+z//9d96UQ1We3Zg2YpU/V8R+Xpnnst4RGgY+Pzq",
+	"QILVAZvjFRikNBXF2j0UiWK+hKosowUB/JMrvQlNhWWmIFEqyGCxtF8GPb7wy0DOqTDGoCTlm5TCKW0Q",
+	"A4MNSRgKq4EDno3+CUNGVRkzNY0S/jmfqkkEH728RNA/Mn+hNiezfuHZp/QM4yHwZeDSv3tLDN1Qjiwz",
+	"9BYbiYT7POE1RJTN/RMUm0dEXdIXHoUBagCUV2NtCtIU5WQQO9anDRmoFhOjcTLNz1XubS9tlqNk3uBl",
+	"tzRvRhINhSvEkbYcSXqisrkwShVh70yUOhKfIRmmct8ExQiFq65Vd27U8zgfNoxyNQdDYVXS3IANTCwf",
+	"CCcYXjQ8c0vZvBbG8Ar24zmoeZV4bGjREwiVcMt0j8DGxFwHqhbD/WSpzGqsrVyFMYRtVDZ2Y6MZrJeS",
+	"T9hYZmP8Jids5nkWYXfJ9x/oD8wNwpRL7n3m0Nt5KJOj0Bfx2ZBHhTh0c9vV4PlhKQgkdxA9EI9x44wF",
+	"qnSQk7lRzaJgzSPLLiCHwDNPH28O/LI+IbGfGa9Ss8GaMNDexdMhD88Zj4CPDpFa4MeVsrHnj+QlhWiJ",
+	"wGfBRNOH6R0LsFtguiDakzY9jHFhW6xFGLJIOplRbo/7ko8BB+a9fsu2lBcjHl+oH1wWM2gXZdm216OF",
+	"GWPEaOZryIgCPjPWo9FkWcgREuizov390t3DZZ+qROTvR0ES8HAP3ny9D/2UpcvBmF5tNAiYODEUGFn5",
+	"Uf0vhbGhHDpikOEGLmPbZxmFj5+8inbHK63KrD2hbQxM+IG21S+a1UCtyvrzZhNjqfZ7FyInF70DolTz",
+	"ap6O+xl1GioJKP0zM+IZwAuEmbLWeE37Q+s4oUUDsxNfz9TwCSYp8c7mje9cu+mdzRuPdnXzhnc+u/Fo",
+	"7e6+wd1OCB7MVRM2//hJC39xUBT+pkVGGUglMIYLS/wpSu2mrxM+gCajeS/20/c587nog7JL6k45BbSl",
+	"qyKI1Ht3DbA1eHYqMkiabelPy1fLXBKIeWF1awRJUTWXUFQ30wyLtQLZ21ABkSCg3K8n543NG8v56qOG",
+	"uI6GQJlgnBWIxSKN8N27i4AZ/vU7cV2K5ErseyyyQAapmDIK2gaFUKzPEunAEAFWj2I9gc11WkC0Xyuj",
+	"XXgVRIJqDxGywPcX6qVbs30utWVD5sypyf9a3PrTtN8XSlWWtlayeaGHFeikfcTWAkihB1Mk64/q4Drq",
+	"gETh2urAK45z378svRbJ7QjSXZzNj3Lwq8gBRNVvIAU3NpO9pS5GcxriOAUVNL+fHh2ykYgHkMLvD7GA",
+	"9Pnai42VLcYpVKsE1OpFKYoZcRo9yLl3rAd5tTleIqjwoVX40H8WnH76bAcQRlMd2mquNpZ3xw/002GA",
+	"KNJZOVUSp+L7T6NSbHgdO9R+QVN//f6dhOazR/fintwLCFRD0Y9JS0Hg4fqKNS0wL2y6YzZebwrOEXMD",
+	"Q+Nz7nEsuL9lk8y5nokAkGXyKBDrjU1iVSQaBmxuTkT0IMrzREDg/56iGY/q7RdSb49K6rrGHubQbhQE",
+	"oQrFSuur/pfTtVYc9WwDU2YQJSK+5IQxRYhHWgX05WjEI7/G/sSuMFCWFpgtkrnmdKAvMBTNSKAQy/FY",
+	"+JbPx7DBKaEvMG1VIU9ETEorcYHfArcbSz/vXMZZwZ+aV0KnaW8UJE7D6LLG2/V0xnxj6j3bZPRay0RW",
+	"rLJo8bFaDhZleY21zS2g+bKq6l3klPkh1+BSiuqVjHuB74toaZE/k/KAR9OlBd2FFruOiL+Cy0CsrXC2",
+	"mQp80edYj5F1eRqwp7H0XSnFyiySTSwYJtG8bNY5RrlKhfP9UBLLO5WWQjEWVqwiox5yxFjSSurtx7Lp",
+	"ktJgLBD3TKGsU/FqkOe35g99rErDZiesetWSzNUFUrGgUUJsQlDxK2yHEAn2DEuZluZFknwiLgMxaeME",
+	"3Y0U48PxRfctwPhuxI4oEl8LeErV8Hq2fUk4S/QnW+8KhMVS+o/S/cPSPTvvcN7hROMSlMq2FucZHr3S",
+	"ECS1ImCBbBiopKvP2qK6b8IwsDmKLVslLSMkxLdlFdCkbWq1C8sQ2+74lqlAzNFnmSa7jE+ppMbCTeJe",
+	"6zx1wk8ldYVZoiU/nrKh5IA2rj0WHMYVYbC3udrJknHnJvKHiyKxHSSbiydqpbhOMttKWCgpPMAJy5c8",
+	"wh9eInOEp//8j5fHPFWAz3n7RY9XzOaOKfpb4tpjPhCnwRcMQt6dps7uXFQC466wh7AceF5nvRbgrMNm",
+	"/enV9DJ1La9lJH4JnY7NXDkULQM2QEIxltDKS3y8ep2gSt601zg6P4gUwHYV6vxcLjnLHC93DAzE8qdA",
+	"YZrJ2aiV+5GHJWThF9jry0REDmXySqaR/0vs96MotwTW0jcAVnrj77oH4/zmvo/E0XICVB8GKpHIx1co",
+	"SG/EODFfiFTlWlz0gQMmwjkPQ2QiUjJMsfvxmXFNrKuCnHDKMz8Q06PPpx7UAeMv1hr6N+RdgYZIJpLJ",
+	"NAmDyzkuR9Oxh2Pawjpp4m5UfOJSXfYEU5I97coett90Vww/JGiueSZTHgvWS9U069PB4LAMfaESbEzn",
+	"CZsAiFVPsAs9R047BLlkd6Z/fqM1W8bGxEb1aGDtuWylthzmKR6GM50auFILCuDxIUsbfjTok+zO7/dl",
+	"WJj5KtGnJAJO6RDVVUPgDIu8Z4EikYSayINt7yRPHhXyAzmVPdEn/Svz+pmgSEGIf2pN3RdxEpzD0i6I",
+	"WR2dz2hCiiBxDHsnU0SFwGgUxYGgT095mdbNmquxRZSCHA76yRPoelJ8irFl4s0XygIVmOjVWBLsKz6J",
+	"/nxK7eEm7gWX+6Y/xN5M3eMegaoE5+eiVa9TIL9+2D7YOz1u7+zV2zs7R+8Oz+rHR7s11lYX1HqJGGcT",
+	"qRVb7NsQIQIVxQJW/mbhsX2lUrGTLci1Q2ROZYJBQG9Vqvp/23uv9w/Zzt7J2f6r/Z322R472fvj3d7p",
+	"Gfy1Ex3sv35+8Hp/p/1He9Le3f5wsH3wenv69+vTg/XN9mDv9c4O/TzZ+63d2G9vv/pj1F4Vf59/Gb3/",
+	"+6/j953olUr/9cF/9ec2v2gHz/qrg6ihJq+et0ej0bloNi754dqH0y8fTk7/nvaGwW78bnz57s1wIuur",
+	"m/3d3X996US/bbffvzpYHbR322+2B4O/hxd/HR3/8cdue3D4e3t3+3U72Gur9sXbYXq8uTfppcFpeHg0",
+	"Wv/PNP7zy+Vp+qwTrU+TVdH46/LDm/UPnwfvdvb/2HnzWtYPN9XxXj39nHy5PF97F7wd1Nt/NJ4dvT0L",
+	"j07+Phymr18Ff73/c/LyZSeC6dg73F0wVcvXLzpLaZXubUUk3RJMI4Sli20XeX97sLuz0z4Vg/Zkf7s9",
+	"2P/jLPq98Z+rn3f8xp/DD2vhaa1WK54F8/VexVEZy7zx89nOTvt9at94snrxrN8Y/tlr/B6fro0Pr3zj",
+	"0vMN8uO7AlRy9jpf8BhevYXkiTOfFhokl2kYyxi6skqjrNRrWOoQHJ0XdJfwyOJy5DXtEwNSART00gPL",
+	"2TJ5QDYU+9oB+QKQIqFzqctTP9AWs3nogCVSmia8C6jsBujwc1Du0aBE05s71DAY4w0OkW0oB1s277ls",
+	"0NhM0M2Dx+zMhfwx80Mk+1CsJ7OHtiz+hxICHmhA05VAfCdVEo7eoYVcxkugbwLziXrLf4Z4tBkWh0ZT",
+	"06YYKMpsl3YhBtHMaJYjv7+iZzznIK0u3fXtMgeVtnwX0cPcpXeEm2NRxNXMPe1fbcRl3rdKgjBkQxn6",
+	"CqPl4K4/azRWHrX4D2txDH8kQiX5RVByJCC+MeK+0AKBVW0I3pIMY5kOhjPOgQcAwkBuHqtSD6fQ0ZhX",
+	"8lRcYqrmzBt5NM0ATKD3dAic3wafD0CiIb0OBxJiKUjjagPCguN6BwpguiPGQ0jnwy/EmEjCsiKWOQfI",
+	"EIoVls7J2FGHd5HsxqcTv+Z9VxDTuxcVqyA1uZ7IRwH9YQHdcaVygnCQRhZkMgTIQFjMRXaWBRcrtbQM",
+	"DJS2fLYMFJSWh2ajkREZzscd79wCynDRbjeBvmunZBmbxY5Cj/KnS6XnRvcQefWFY8oOdauZ8+HffR+g",
+	"YwuxOeJgMBDxItAVl5aiXf3Aq18+/fM/KsuiG80MU0S+8JmSGIlyekGh5xlaQD3G2SRQQ/gVnBaAxxUk",
+	"npaQc2CuNiRqsYCrTFk34FgvwHlBZoZ5ZBfYcJDEHyKtGb6l4lXSiE7IpYBeZr7439HSbTauZkK8nTqQ",
+	"bB5voQgkSBQL/JLSj0xC82UgJBwew63jMdoneenCP76kjUn3/OPlAqG7p6qQu3Q5jHZf5HQUaagr3Q69",
+	"v7bcBN1AEr8yHp/a8tG25MpjZciDOTKOZGbWRyy4gnqeK50UspkQzajUYGrnkriRn70Vka5nWa1rbFsM",
+	"AqpXCWcq+AhzE0mLcSfiXVuINUvIShkrDoBlKj61xBqRmFBcC+EwoX6fIewejI4n3Do9wBQcICfe76dH",
+	"h61O1Im+0Z3f8NpvgEqmT61vnehbtVq1/9eXdh3R7LJvzPkYasv6NpfG1B8lWSQnmEAXhtQHUueQTrHV",
+	"z4h5zfvCZ/g6aiWdedUbMWXfWCTLWGZnznDtPAKUFj7TLJh+qNEXMOxAwbiwutrPehv4QNrhKJHo+7pf",
+	"v+v/EIfeSNASdd9ylVQBlaq6v9t1SEuMw0lDaeFK8khMcJ0G0unWsttAv9YgWTvrG7EAuswspzPvX2Sd",
+	"XqCv9FIH0dyAiBfejBqOdkBa51EnchctcSDh2DlXNkltAwRa2xF5AolWgAQ5Nda2QgGGBvkrUKhlLupE",
+	"lmw9ERGk04CfEdn3OJoKWwD3N0r7Q6ewazZF7hFBCLS7mCcQZrieEiMpAP9qicDbhquephDSfMZeE6ES",
+	"zA/8gjL4s3moVoyw4nrhNuBUg+LZTkC4zrDEA5o5dNfgxIBY6tkEAn0BywlIp8ZiekGPVyb1TKjO+kmr",
+	"zzaMB1QE/soWYr9aPNUHqGYGsDoL4Ha1K2bW8YEdrxzPFq06ABZ6yFgqQ5GVJgFhL2S5Nxp5RM/KWkOV",
+	"YiqWmbyVjQbOlfV8nn5sVDc/ffvYrD77hD9uNFbUUm6Q3skZIQkoDVQxlu0Km1mz+p1JTifob4vkhCEm",
+	"YfZhF2ufN2vN57XmahlRQ04nLYYGdZ28RnWTV7/UvGqxn3e1WTl3Nucyq5XAbzEc/Itac5UO35ZBM+hE",
+	"+nhssa+dbGN1Kq2OWZ1Oxes4PjX8qYhhr1P5roWu2J/qBRGHrTD7cYWGLFoHhmBjCsrjMfJ2O6U+Fg2V",
+	"sK9p1z/FmpcqHCY4/yuLjMnA17OVTOsXYroYun2c9sKgD5QJRiaRSkH/i5gQqoaQAbpZ7Mq7B9KQm5xl",
+	"vKhzvLW4WAVZHabWphihscHDkGhIIiF8bYA5TWmI4e2WzhBLnJhktZnZ2UcdOWiwcf3d1kwFk2lEOnZE",
+	"AUd8mKGEyNEFLKDUKSpy3Kc1eaOX5A590dx7SkSYltgUmgJhxqM4zjl4IBVAOGm4mlACHNlAF9ywkSwK",
+	"iuudbzZ+3WTGFxb552WlJJhdXnxbz2g9ggjMowy7rnCHbtOrTs3g7nCXks0z98qSDWs+BWMhtLCKMgUR",
+	"MHkgsyuEE/HkhzEbFhvzgqrFkSseH91aN9eby2Fcj+KREw9b3oGxbNCUuT1LEYbimpwSIBQoyidrvx+m",
+	"2gMk0g5g9pWF77FdOchbk/lb7w3vhiWcvxBjJGAEl4sO2KKq9nTs80Tcimwdp8WydWfwAsVidX9p2xtK",
+	"tzUpTUIXoVLuUqB/6mr2JXTAjozOwwCZeX96pXEqiLTmurqCjlAHkuRna5DOUEMee6Mfe6Oz3ugJvxCP",
+	"3dAzTUskLIuyZSTqC/qhs4V6zH09QKRCzLVGA08okPxZOBvFUgV8ZyZJwAeQBYLLkOF8QRSjBGo70z4G",
+	"ZLs+jhGKpfX1fmBLC6sK3SSvk+NVY9GnfsqQCETNnzDR40EKJl8gGPksFiMx6sHep8CM2xzNDjPsPh/O",
+	"q1j0tawgZri9l9qhiBw00FpuEkS+nCiPGTzRFQu/E8uRHcn8+5FE1hyISPWJDhk9Ul9YdBGEVqaCmg+z",
+	"3QCSiDSy12gqXVSjVWB749bYzRryb9ztNI/DutHQ2zceiMQ5QpH6fxwcx+I8+FxpVeouGZhV/vMxWm08",
+	"yDiptCrPGo1m5fun5TFe6StvvQHoeuUPV5U+eBlRZ8QC/7Gh9IF0t+3uNjln0N45ZR7JCaltm0fVu/9W",
+	"tDXgxTysrt5PkNQTlBfPoMngl5hNNVI+SzLd54QFMN8RBLqOqg6DWCWGjYo0DmW3IfE7EjzCQh4Ib+t3",
+	"y/Nzra2D0HaqKmCfxHL4ILFhbCyO1e6I1qswm9o8gvgH8nyPguiEasbRNtX3MjmJMK6vr0Ru46uQYYd8",
+	"PBaRYSzOl7sHAG0wkEkiTL8qZcuJ5XQu4+wkDLA2/rphl2UU/qmej3tCNIF3GXLRUjA2p7pjK9txkn0R",
+	"sTTcsk6xDa7Gv6Ny/LcLaLwVyaziRHEE9UmChOCHeaVyS4o04XHywIrUF6OxTKD+5r0hcnaKoFQCDTM8",
+	"wd2ORf1EbqMFHuSZuugzBOs4jRRDFQPfqFURNc3kNBZgSypZY218ZtXX1jPS/Wshy9rztXItaiEo0B/6",
+	"hbP64/YjtfCaB7LX6N3laguCslA3Ne96OJqqD9Aqj3rq5w+86gWf1VQm703SSAfSovjr8poJwl4/jWJq",
+	"kxppu9BWWSa1hTTj4AJzZawYjymZIabOqXhF1QZ5vV5k0fSBl6zMmSXdMm/ZeFT8EDE9mVCuOnVtSSmL",
+	"itsuxH2ZPo865P8vHaL31owKgUqgbEtiKQ56l4sMnLH0q1eiy7+K5YjxrDiosN7WYCskYmQsDeL0F+F5",
+	"K+vEDbJmYkpt+Ebe0JKgFPNQMPBUHDB6hGwDIl38pQE46B4fnZ4xk5PqkuRfB2J+m1is78K8mH3LPVsY",
+	"M6+/Am0eZxcqOEIpL6CQeGvOzsMqHLiKFvOx6vBW6jhmsegBNXAs/YW5WPj7T5iIPcZxX52FhfTEz5B9",
+	"NQP5VbOwMP4fzr5erxeR0q48DC6Fx6KS7OuJdhgfs6+kkBelWxHGuCjX6uVbmh5xqB8Oh3osIRU3l3m1",
+	"kVYIsmKIBSRjkREWI55HmQZ/b2mGg2jAFL8UvgdtUdoZqaZjBeAQBoAhi1cLyvbhwa1vwitc5WZ7uaDh",
+	"ybqf0nwHPBEC2VmwmQLSWwXOREG2cVJjSNmLcDJ4C2GheqSrEJzXVprplwg9RQDUi9F9COLDhfpZBtsF",
+	"+m1MQfBYxIH0CVXVYO+GQimbzPUIe1JPtw1Y3Vf7E2tTzfBCXBkPvguwf/V3AT0MAGqGIVNDHvvqiSmf",
+	"n4jeUMoLmA+EH9Z6Qd+OX1hYWEzYMb9abVSu54oWOsCGK9w86VhPQnPjxRCClRFsHfrt85m++OelpAgz",
+	"x0/WdrW6Ppxtu2pWN7Hh6n9/a35s2O6r5sbHRvXFp5Xhf3z7Px+b1eef/KV6sWzAlj5ORD4Va9B+w/Ys",
+	"KxVZV1YLhQw6OFFATAYNWw4jgF3GXRL6efij/LysNlY3qo21amP1rLHRajRajcaHkplKoyQIbwERorjm",
+	"TSiSL/crZ7GjPxYn7j9dy0IDd+daphogTuzjbRuZRcLjmE8Lv/Dc8Z5aTJsKlK5j41gOYj5SHhvx+MI3",
+	"1SbDZISdnFlYbAY0m64u38V6JZYVP9QIr/Cmu4WDs8BVHnbi6S/Nd+B10kZjrf8PX/b1vMJUwK9EuVkI",
+	"/yvYavgKO1e51/wvRrXLnlPJpoZy3AK9Ki5m2vOWeWGhMWc08aNzfLvo23N2B8Bvw1HgIfg09J3DWi40",
+	"vfQ/r3CeEd0j8q28GgLYc6GNIQQWMPDtU2KYMlYPmk00YqdXbgErq8lWmoiLYZo1Rzm29ykRXgo0jhRU",
+	"OgCUQO3Bmrm1bYGTeYVtAStJIH8+GXF508LtOKaWDkIjvVOj4041H05NmZaAvz5qiVvQEtIRKrAQJw5Z",
+	"8yCW6dgJXlThF7XsF6aYx5duhU8Sc9NdqIZ47pYrFOh6KseOQWpHS84Kprx2wtweKN9gicB/uh46Z4WX",
+	"Kvoj3TDhQdI1tWJMjMaJQbetsfck1/apkrSQDc3P4iD5UmArrrYV2dMgYbGA5F0Gc0ZPR+tSMhn6c3VM",
+	"Xb16oUhEFwFLMIAMmmnIL0XXIngi4BLgkySIxeGoVrjID7TOVfgtrIst/F33fVTCg/mGE1iLd1DFRIjP",
+	"kCYxrdx9iZQrlEWwaC+JHID/XlilcP3eT9wSBd1pmFY0RbmwtdA7xj4pPaZxLHtFbWwAnYHfd5W+1Qrm",
+	"khjMXagHnDGta/ml0MoW/e5LEU9hhxViOpToX9hSy0L1IYrDp392OjVwmZbD7Ms8QAkleEQzgWt5NfJG",
+	"fstg/KQQxMM9fMDLme2vJyCXW8DyWLtFLI+2DRQ4Z9TnauTrc6rG2hb1yRZPmj0B+9fSz0emLghijJga",
+	"FhH7Ow1EYuY2S8dzPTGR6OeKGHzBfWriD/rCx6zdAsScAoQcbyFEDjf4At4M5BF9EmL72PfhSEnxom6c",
+	"Occ91hNAXhT6+k0x64lhEPlQqIm/0ppjyFUWYsF9t5WNpRQ7EXFGCnfAOQ+VsIvbkzIUPCqODuDUDkXo",
+	"E8GK5etNcmXEmbbF9OkkUAJXYI57apwmLIgSyQ5ZL+1fiER5+keYiY11jzVXX3gILhSzZ81VjMO9Ovyz",
+	"2uR6Lobs6cY66wWJWtH7yqq1upsoGEk/DSU7xCH4wYCYrTi90gTz/nV0YjZnVz+7ayzPrJPYYw0KP0ai",
+	"Zs4Ouv2QHq089oL1polQ0NfiEdxkMIiArSBKTDFwELEeV2JjPY1Da/GOue9rxcfegkoMQAsQxh/HUZhF",
+	"oPphLUe2jh4mpWwb6OGWKchn6xurgFxpNeaLtSJ000Z18/9Wl4U4PUfhNEIA+x4DiBQFxfZsE9cDOqMQ",
+	"pvatDblkR2NIpPIU8HZ2Xg9J2rhjCWR7cEYSzVThODL7IpTygoERUCpF+o7ieFMQJWurFQcIdGPNgQFt",
+	"3DPivWtzgHFapI/zwYivnQopLoAMIgAiQBMyE9kxuqLjPk91Kq2Pn7xOxQAU6X9+vx1kIbKRIMhf9AnY",
+	"NwaHCu0e98sfXZnbxCCyBTIks4DZx7g9wZ+CITOWWkjBKMIzZ2VRzQBV1pUX/bTLIPVyrgtnf6cihVDl",
+	"SOHL/ZgHkfZh8gCQYEGUQIfDXsJS4VniNCST8cvg9s/oM+6mcoee/jB4+/blC+t1KJk14YpqpB4l70cl",
+	"D5cbMYaoiwYDftFMkxFw4xQLmX6g6KdI0vXxawWJ6EE/e18rBE7VRh6vL1ggqv/2Sd8GlHoFjtx+pAJf",
+	"uGgsWirSONTmRZKMVated2Ib2blbo/dV1VQlYlRTl/3Wi8aLBpQ50OCLvEZI/ILH7CCIoX8L/J5pTBAr",
+	"dEjPub6VEkt2rl0L85zYagvUUe5TaVYXPMsxMS4iOVHkPUy1CWf66pR0nmnCNvPPNMQfF2lPhALLLI5j",
+	"iLqI1B1WFo6tfP/0/f8FAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

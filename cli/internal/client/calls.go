@@ -152,13 +152,19 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 	}
 }
 
+// Period is the one of a report: hours or days as 12h or 7d, and when they end; zero: now.
+type Period struct {
+	For   string
+	Until time.Time
+}
+
 // Report is what became of the applications of a namespace, or of all that the caller may see, as it is written.
-func (n *Nemesis) Report(ctx context.Context, namespace, period string, format autoscaler.ReportFormat) ([]byte, error) {
+func (n *Nemesis) Report(ctx context.Context, namespace string, period Period, format autoscaler.ReportFormat) ([]byte, error) {
 	c, err := n.Controller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.GetReportWithResponse(ctx, &autoscaler.GetReportParams{Namespace: orNil(namespace), For: orNil(period), Format: &format})
+	a, err := c.GetReportWithResponse(ctx, &autoscaler.GetReportParams{Namespace: orNil(namespace), For: orNil(period.For), Until: moment(period.Until), Format: &format})
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +224,13 @@ func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSetti
 		return common.BalancerSettings{}, err
 	}
 	return read(a, a.JSON200)
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func orNil(s string) *string {

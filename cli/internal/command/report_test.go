@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
@@ -24,7 +25,11 @@ func (p problem) VisitGetReportResponse(w http.ResponseWriter) error { return p.
 
 func (w *world) GetReport(_ context.Context, in autoscaler.GetReportRequestObject) (autoscaler.GetReportResponseObject, error) {
 	p := in.Params
-	w.note("report of " + deref(p.Namespace, "all") + " for " + deref(p.For, "?") + " as " + string(deref(p.Format, "?")))
+	until := ""
+	if p.Until != nil {
+		until = " until " + p.Until.UTC().Format(time.RFC3339)
+	}
+	w.note("report of " + deref(p.Namespace, "all") + " for " + deref(p.For, "?") + until + " as " + string(deref(p.Format, "?")))
 	switch {
 	case deref(p.For, "") == "9d":
 		return refusal(http.StatusBadRequest, "invalid", "for: at most 7d"), nil
@@ -51,6 +56,8 @@ func TestReport_IsPrintedAsItIsWritten(t *testing.T) {
 		"report -A --for 7d -o html":    "<!doctype html>\n",
 		"report -n other --for 12h":     "# Nemesis <a|b>\n",
 		"report --output yaml --for 2d": "applications: 3\n",
+
+		"report --until 2026-01-05T06:00:00Z --for 7d": "# Nemesis <a|b>\n",
 	} {
 		if got := w.run(t, strings.Fields(line)...).ok(t); got != want && !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", line, got)
@@ -62,7 +69,7 @@ func TestReport_IsPrintedAsItIsWritten(t *testing.T) {
 	}
 	said := strings.Join(w.asked, "\n")
 	for _, want := range []string{
-		"report of shop for 24h as markdown", "report of all for 7d as html", "report of other for 12h as markdown", "report of shop for 2d as json",
+		"report of shop for 24h as markdown", "report of all for 7d as html", "report of other for 12h as markdown", "report of shop for 7d until 2026-01-05T06:00:00Z as markdown", "report of shop for 2d as json",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("nobody asked for the %s: %s", want, said)
@@ -74,6 +81,7 @@ func TestReport_SaysWhatIsNotAllowed(t *testing.T) {
 	w := newWorld(t)
 	w.run(t, "report", "-o", "wide").fails(t, misused, "--output wide is not allowed: markdown, html, json or yaml")
 	w.run(t, "status", "-o", "html").fails(t, misused, "--output html is not allowed: json, yaml or wide")
+	w.run(t, "report", "--until", "monday").fails(t, misused, "--until monday is not allowed")
 	w.run(t, "report", "cart").fails(t, misused, "report")
 	if got := w.run(t, "report", "--for", "9d"); got.code == done || !strings.Contains(got.err, "at most 7d") {
 		t.Errorf("%+v", got)

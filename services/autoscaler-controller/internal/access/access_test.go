@@ -47,7 +47,7 @@ var expected = map[string]string{
 	"getIdentityKeys":       "?ynyyyn",
 
 	"getApplicationHistory": "?nnnnna",
-	"getReport":             "?nnnnns",
+	"getReport":             "?nnnnys",
 	"getRights":             "?nnnnns",
 	"watchEvents":           "?nnnnns",
 	"listPods":              "?nnnnns",

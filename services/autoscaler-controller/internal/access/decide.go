@@ -33,7 +33,7 @@ func Decide(rule Rule, c *Caller, namespace string, optional bool) Decision {
 	switch {
 	case rule.Open, rule.Passed:
 		return Decision{Verdict: Allowed}
-	case c.Kind == Unnamed && optional && !rule.Controllers: // 0.1.0 had no changes to tell: who has no token makes up none
+	case c.Kind == Unnamed && optional && !rule.betweenReplicas(): // 0.1.0 had no changes to tell: who has no token makes up none
 		return Decision{Verdict: Allowed}
 	case c.Kind == Unnamed:
 		return Decision{Verdict: Unknown, Reason: "this is for " + rule.For() + ": " + SendToken}

@@ -66,7 +66,7 @@ var rules = map[string]Rule{
 
 	"getApplicationHistory": {People: right(Get, ""), Where: Named},
 
-	"getReport": {People: right(List, ""), Where: Shown},
+	"getReport": {Controllers: true, People: right(List, ""), Where: Shown}, // who sends one on all shards asks for it
 
 	"listPods":         {People: right(List, ""), Where: Shown},
 	"listMetrics":      {People: right(List, ""), Where: Shown},
@@ -88,6 +88,9 @@ func Of(operation string) (Rule, bool) {
 
 // All are the rules of all operations.
 func All() iter.Seq2[string, Rule] { return maps.All(rules) }
+
+// betweenReplicas tells whether it is for the controller's replicas alone.
+func (r Rule) betweenReplicas() bool { return r.Controllers && r.People == nil }
 
 // For is for whom an operation is, in words.
 func (r Rule) For() string {

@@ -101,7 +101,6 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		}
 		t.Registry.MustRegister(newLoopGauges(name, p[i].loop.Stats), newEpochGauge(name, p[i].epoch))
 	}
-	p.report(post, histories, t.Log, s.Namespace)
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
 		return nil, err
@@ -124,7 +123,9 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if err != nil {
 		return nil, err
 	}
-	a.trust, a.handOver = trust, newHandOver(&s, t.Log, elected, trust, named)
+	replicas := newReplicasClient(&s, t.Log, trust)
+	a.trust, a.handOver = trust, newHandOver(replicas, t.Log, elected, named)
+	p.report(post, histories, t.Log, s.Namespace, &httpapi.Everywhere{Address: s.Advertise, Client: replicas, Secure: true})
 	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication == authentication.Optional), named, watcher, pods)
 	if err != nil {
 		return nil, err
@@ -270,11 +271,15 @@ func from(connections *httpserver.Connections) func(context.Context, net.Conn) c
 	}
 }
 
-// newHandOver makes what tells the leader of changes.
-func newHandOver(s *Settings, log *slog.Logger, e elections, t *trust, a *audit) *httpapi.HandOver {
+// newReplicasClient makes one that speaks to replicas of this service in its own name.
+func newReplicasClient(s *Settings, log *slog.Logger, t *trust) *httpclient.Client {
 	token := bearer.New(bearer.Options{File: s.TokenFile, Log: log})
-	client := httpclient.New(httpclient.Options{Authorities: t.authorities, Wrap: token.To("the replica that leads")})
-	return &httpapi.HandOver{Book: a.book, Leadership: e.of(0), Client: client, Secure: true, Log: log, Failed: a.unheard.Inc}
+	return httpclient.New(httpclient.Options{Authorities: t.authorities, Wrap: token.To("the replica that leads")})
+}
+
+// newHandOver makes what tells the leader of changes.
+func newHandOver(c *httpclient.Client, log *slog.Logger, e elections, a *audit) *httpapi.HandOver {
+	return &httpapi.HandOver{Book: a.book, Leadership: e.of(0), Client: c, Secure: true, Log: log, Failed: a.unheard.Inc}
 }
 
 // newEpoch names this life of the process.

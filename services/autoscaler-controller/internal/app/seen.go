@@ -42,12 +42,15 @@ func (p parts) see(i int, store chronicle.Store, m chronicle.Meter, log *slog.Lo
 	return followers{p[i].news, p[i].chronicle}
 }
 
-// report has what a part has seen be sent to who asked for it.
-func (p parts) report(post *receivers.Post, store reporter.Store, log *slog.Logger, own string) {
+// report has what the parts have seen be sent to who asked for it. With shards one of them has the reports on all
+// be made, of everywhere.
+func (p parts) report(post *receivers.Post, store reporter.Store, log *slog.Logger, own string, everywhere reporter.Everywhere) {
 	for i := range p {
-		p[i].reporter = reporter.New(reporter.Options{
-			Source: p[i].chronicle, Post: post, Store: store, Log: log, Own: own, Ours: p.ours(i), Part: i + 1, Parts: len(p),
-		})
+		o := reporter.Options{Source: p[i].chronicle, Post: post, Store: store, Log: log, Own: own, Ours: p.ours(i), Everywhere: everywhere, First: i == 0}
+		if len(p) == 1 {
+			o.Everywhere = nil
+		}
+		p[i].reporter = reporter.New(o)
 	}
 }
 

@@ -21,6 +21,9 @@ type ledger struct {
 	open   tally
 }
 
+// ReportedFor is how far back the hours go of which reports are made.
+const ReportedFor = ledgerHours * time.Hour
+
 const (
 	ledgerHours = 8 * 24
 	ledgerBytes = 1536

@@ -128,7 +128,7 @@ func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
 		{"another load balancer", serviceToken("nemesis-system", "load-balancer", "other"), viewer, []string{"watchRoutes", "getBalancerSettings", "listDecisions", "listChanges", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
 		{"a load balancer's name in another namespace", serviceToken("default", "load-balancer", "lb"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a collector", collectorToken, viewer, []string{"submitPodMetrics", "submitPodMetricsBatch", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
-		{"another replica of the controller", serviceToken("nemesis-system", "autoscaler-controller", "r"), viewer, []string{"reportChanges", "getIdentityKeys"}, 0},
+		{"another replica of the controller", serviceToken("nemesis-system", "autoscaler-controller", "r"), viewer, []string{"getReport", "reportChanges", "getIdentityKeys"}, 0},
 		{"the pod", podToken, viewer, []string{"submitPodMetrics", "getIdentityKeys"}, 0},
 		{"another pod", serviceToken("default", "default", "b"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a pod of this name in another namespace", serviceToken("other", "default", "a"), viewer, []string{"getIdentityKeys"}, 0},

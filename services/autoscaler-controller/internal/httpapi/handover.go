@@ -84,11 +84,7 @@ func (h *HandOver) give(ctx context.Context, leader string, list []changes.Chang
 	for i := range list {
 		report.Items[i] = shownChange(&list[i])
 	}
-	scheme := "http://"
-	if h.Secure {
-		scheme = "https://"
-	}
-	api, err := autoscaler.NewClientWithResponses(scheme+leader, autoscaler.WithHTTPClient(h.Client))
+	api, err := autoscaler.NewClientWithResponses(schemeOf(h.Secure)+leader, autoscaler.WithHTTPClient(h.Client))
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}

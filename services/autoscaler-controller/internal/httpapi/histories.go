@@ -16,7 +16,12 @@ type History interface {
 	Read(k fleet.Key, of []history.Resolution, now time.Time) ([]history.Series, history.Savings, bool)
 	Savings(k fleet.Key) (history.Savings, bool)
 	Report(asked report.Asked, now time.Time) report.Report
+	// Whole tells whether all is here that is known: this replica leads, and has read what the leader before kept.
+	Whole() bool
 }
+
+// errHistoryAway is while nobody could tell the whole of it: less than is known would be taken for all that there was.
+var errHistoryAway = fault.New(fault.Unavailable, "the history is with the replica that leads, and none does or it has not yet read what the one before kept").After(time.Second)
 
 // GetApplicationHistory shows what became of an application.
 func (a *api) GetApplicationHistory(ctx context.Context, in autoscaler.GetApplicationHistoryRequestObject) (autoscaler.GetApplicationHistoryResponseObject, error) {
@@ -29,7 +34,10 @@ func (a *api) GetApplicationHistory(ctx context.Context, in autoscaler.GetApplic
 		of = []history.Resolution{history.Resolution(*one)}
 	}
 	now := time.Now()
-	series, savings, _ := a.History.Read(k, of, now)
+	series, savings, known := a.History.Read(k, of, now)
+	if !known && !a.History.Whole() {
+		return nil, errHistoryAway
+	}
 	out := autoscaler.GetApplicationHistory200JSONResponse{
 		Namespace: k.Namespace, Deployment: k.Deployment, Time: now.UTC(), Savings: saved(savings), Rings: make([]autoscaler.HistoryRing, len(series)),
 	}
@@ -88,6 +96,8 @@ func (noHistory) Read(fleet.Key, []history.Resolution, time.Time) ([]history.Ser
 }
 
 func (noHistory) Savings(fleet.Key) (history.Savings, bool) { return history.Savings{}, false }
+
+func (noHistory) Whole() bool { return true }
 
 func (noHistory) Report(asked report.Asked, _ time.Time) report.Report {
 	return report.New(asked).Report()

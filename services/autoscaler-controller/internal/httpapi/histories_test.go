@@ -46,6 +46,13 @@ func (h writtenHistory) Report(asked report.Asked, _ time.Time) report.Report {
 	return b.Report()
 }
 
+func (h writtenHistory) Whole() bool { return true }
+
+// aHistoryAway is that of a replica that does not lead.
+type aHistoryAway struct{ writtenHistory }
+
+func (aHistoryAway) Whole() bool { return false }
+
 func TestHistory_ShowsTheRingsThatAreAskedFor(t *testing.T) {
 	p := newParts()
 	one := &history.History{}

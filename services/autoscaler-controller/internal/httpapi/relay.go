@@ -93,12 +93,12 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.body) // the client has gone: nothing to do
 }
 
-// scheme is how the leader is called.
-func (l *relay) scheme() string {
-	if l.Authorities == nil {
-		return "http://"
+// schemeOf is how a replica is called.
+func schemeOf(secure bool) string {
+	if secure {
+		return "https://"
 	}
-	return "https://"
+	return "http://"
 }
 
 // forLeader tells whether a request is one that the leader should answer.
@@ -128,7 +128,7 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 		case <-ctx.Done():
 		}
 	}()
-	out, err := http.NewRequestWithContext(ctx, r.Method, l.scheme()+leader+r.URL.RequestURI(), bytes.NewReader(body))
+	out, err := http.NewRequestWithContext(ctx, r.Method, schemeOf(l.Authorities != nil)+leader+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)
 	}

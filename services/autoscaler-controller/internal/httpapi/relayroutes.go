@@ -38,7 +38,7 @@ func (l *relay) relayStream(w http.ResponseWriter, r *http.Request, leader strin
 		case <-ctx.Done():
 		}
 	}()
-	out, err := http.NewRequestWithContext(ctx, http.MethodGet, l.scheme()+leader+r.URL.RequestURI(), http.NoBody)
+	out, err := http.NewRequestWithContext(ctx, http.MethodGet, schemeOf(l.Authorities != nil)+leader+r.URL.RequestURI(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}

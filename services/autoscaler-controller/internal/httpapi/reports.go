@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/history"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
@@ -20,7 +23,14 @@ const reportPath = "/v1/report"
 // GetReport tells what became of the applications that the caller may see.
 func (a *api) GetReport(ctx context.Context, in autoscaler.GetReportRequestObject) (autoscaler.GetReportResponseObject, error) {
 	now := time.Now()
-	asked := report.Asked{From: now.Add(-period(value(in.Params.For, ""))).Truncate(time.Hour), To: now, Namespace: value(in.Params.Namespace, "")}
+	until, err := untilWhen(in.Params.Until, now)
+	if err != nil {
+		return nil, err
+	}
+	asked := report.Asked{
+		From: until.Add(-period(value(in.Params.For, ""))).Truncate(time.Hour), To: until,
+		Namespace: value(in.Params.Namespace, ""), Deployments: value(in.Params.Deployment, nil),
+	}
 	sees, err := a.seen(ctx, asked.Namespace, a.Fleet.Namespaces)
 	if err != nil {
 		return nil, err
@@ -28,7 +38,21 @@ func (a *api) GetReport(ctx context.Context, in autoscaler.GetReportRequestObjec
 	if sees != nil {
 		asked.Sees = func(namespace string) bool { return sees[namespace] }
 	}
+	if !a.History.Whole() {
+		return nil, errHistoryAway
+	}
 	return reportIn(value(in.Params.Format, autoscaler.ReportJSON), a.History.Report(asked, now))
+}
+
+// untilWhen is when the period ends: now, or a moment that the history reaches back to.
+func untilWhen(said *time.Time, now time.Time) (time.Time, error) {
+	if said == nil {
+		return now, nil
+	}
+	if said.After(now.Add(time.Minute)) || now.Sub(*said) > history.ReportedFor { // clocks differ by some seconds
+		return now, fault.New(fault.Invalid, "").With("until", said.Format(time.RFC3339), "a moment of the last eight days")
+	}
+	return *said, nil
 }
 
 // period reads hours or days, which the contract has looked at; a day where nothing is said.
@@ -108,4 +132,34 @@ func (s *sharded) reports(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		fault.Write(w, r, err)
 	}
+}
+
+// Everywhere asks the controller itself, as others do, for reports of all shards: by the address of this replica, which has
+// those of the other shards made by their leaders.
+type Everywhere struct {
+	Address string             // of this replica
+	Client  *httpclient.Client // with this service's own token
+	Secure  bool               // it is called by TLS
+}
+
+// Report is one of all shards that answer; an error: one does not.
+func (e *Everywhere) Report(ctx context.Context, asked report.Asked) (report.Report, error) {
+	api, err := autoscaler.NewClientWithResponses(schemeOf(e.Secure)+e.Address, autoscaler.WithHTTPClient(e.Client))
+	if err != nil {
+		return report.Report{}, fmt.Errorf("report: %w", err)
+	}
+	hours := strconv.Itoa(int(asked.To.Sub(asked.From).Hours())) + "h"
+	params := &autoscaler.GetReportParams{For: &hours, Until: &asked.To, Namespace: optional(asked.Namespace)}
+	if len(asked.Deployments) > 0 {
+		params.Deployment = &asked.Deployments
+	}
+	answer, err := api.GetReportWithResponse(ctx, params)
+	if err != nil {
+		return report.Report{}, fmt.Errorf("report: %w", err)
+	}
+	if answer.JSON200 == nil {
+		err, _ := fault.Read(answer.StatusCode(), answer.Body)
+		return report.Report{}, err
+	}
+	return contract.ReadReport(*answer.JSON200), nil
 }

@@ -3,14 +3,18 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/history"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/report"
 )
 
 // ranFor is the history of an application that had a pod for the last seconds, and was woken once.
@@ -36,6 +40,8 @@ func TestReport_IsWrittenAsItIsAskedFor(t *testing.T) {
 		"?format=markdown&for=7d":         {"text/markdown; charset=utf-8", "# Nemesis, all namespaces: a week\n"},
 		"?format=html&namespace=default":  {"text/html; charset=utf-8", "<title>Nemesis, namespace default: a day</title>"},
 		"?format=markdown&namespace=none": {"text/markdown; charset=utf-8", "There are no applications here"},
+		"?deployment=" + key.Deployment:   {"application/json", `"podSeconds":60`},
+		"?deployment=x&deployment=y":      {"application/json", `"applications":0`},
 	} {
 		w := do(h, "GET", "/v1/report"+query, "")
 		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != want.media || !strings.Contains(w.Body.String(), want.says) {
@@ -63,11 +69,65 @@ func TestReport_IsOfThePeriodThatIsAskedFor(t *testing.T) {
 			t.Errorf("%s: from %v to %v, %v", query, got.From, got.To, got.Items)
 		}
 	}
-	for _, query := range []string{"?for=0h", "?for=8d", "?for=169h", "?for=1", "?for=1h ", "?for=-1h", "?for=1w", "?format=pdf", "?namespace=Not_A_Namespace"} {
+	yesterday := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Hour)
+	w := do(h, "GET", "/v1/report?for=7d&until="+yesterday.Format(time.RFC3339), "")
+	var got autoscaler.Report
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || !got.To.Equal(yesterday) || !got.From.Equal(yesterday.Add(-7*24*time.Hour)) {
+		t.Errorf("of the week until yesterday: %s, %v", w.Body, err)
+	}
+	for _, moment := range []time.Duration{time.Hour, -9 * 24 * time.Hour} {
+		w := do(h, "GET", "/v1/report?until="+time.Now().Add(moment).UTC().Format(time.RFC3339), "")
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"until"`) || !strings.Contains(w.Body.String(), "the last eight days") {
+			t.Errorf("until %v from now: %d %s", moment, w.Code, w.Body)
+		}
+	}
+	for _, query := range []string{"?until=yesterday", "?deployment=Not_A_Name", "?for=0h", "?for=8d", "?for=169h", "?for=1", "?for=1h ", "?for=-1h", "?for=1w", "?format=pdf", "?namespace=Not_A_Namespace"} {
 		w := do(h, "GET", "/v1/report"+strings.ReplaceAll(query, " ", "%20"), "")
 		if w.Code != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
+	}
+}
+
+// A replica that does not lead, or has just begun to, says so: it would tell of no applications otherwise, and of no past.
+func TestReport_IsNotOfWhatOnlyTheLeaderKnows(t *testing.T) {
+	p := newParts()
+	p.history = aHistoryAway{}
+	h := p.handler(t)
+	for _, path := range []string{"/v1/report", "/v1/report?format=html", "/v1/applications/default/fib/history"} {
+		w := do(h, "GET", path, "")
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "the replica that leads") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// Who is sent one report on all shards has it made by the way that everybody goes.
+func TestEverywhere_IsTheReportOfAllShards(t *testing.T) {
+	list := desks(t)
+	for i, took := range []time.Duration{time.Second, 3 * time.Second, 9 * time.Second} {
+		list[i].history = writtenHistory{{Namespace: []string{"models", "b", "shop"}[i], Deployment: "app"}: ranFor(30, took)}
+	}
+	serves := func() string {
+		server := httptest.NewServer(front(t, list, newParts()))
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	e := &Everywhere{Address: serves(), Client: httpclient.New(httpclient.Options{})}
+	to := time.Now().Truncate(time.Hour)
+	asked := report.Asked{From: to.Add(-24 * time.Hour), To: to}
+	r, err := e.Report(t.Context(), asked)
+	if err != nil || r.Applications != 3 || !r.From.Equal(asked.From) || !r.To.Equal(asked.To) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	asked.Deployments = []string{"other"}
+	if r, err = e.Report(t.Context(), asked); err != nil || r.Applications != 0 {
+		t.Errorf("of other Deployments: %+v, %v", r, err)
+	}
+	list[1].history = aHistoryAway{}
+	e.Address = serves()
+	if r, err = e.Report(t.Context(), asked); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("one shard has no leader: %+v, %v", r, err)
 	}
 }
 

@@ -48,15 +48,15 @@ func (r Receiver) delay() time.Duration {
 }
 
 // ReportKey names a receiver and the reports that it is sent, without saying anything of it: whoever is told elsewhere, in
-// another form or at other times is another one. part is which of several reports; 0: there is one.
-func (r Receiver) ReportKey(part int) string {
-	sum := r.sum(fmt.Sprintf("part %d", part))
+// another form or at other times is another one.
+func (r Receiver) ReportKey() string {
+	sum := r.sum("part 0") // as it was when there could be several: what was sent then is not sent again
 	return hex.EncodeToString(sum[:12])
 }
 
 // ReportID is the id of the report on the period that ended then: the same, whoever sends it and how often.
-func (r Receiver) ReportID(part int, to time.Time) string {
-	sum := r.sum(fmt.Sprintf("part %d to %d", part, to.Unix()))
+func (r Receiver) ReportID(to time.Time) string {
+	sum := r.sum(fmt.Sprintf("part 0 to %d", to.Unix()))
 	return "msg_report_" + hex.EncodeToString(sum[:12])
 }
 

@@ -66,27 +66,24 @@ func TestPeriod_Property_FollowOneAnother(t *testing.T) {
 
 func TestReportKey_NamesTheReceiverAndWhatItIsSent(t *testing.T) {
 	r := Receiver{Namespace: "shop", Name: "chat", URL: "https://a.example/secret", Format: "Slack", Report: Daily}
-	seen := map[string]bool{r.ReportKey(0): true}
+	seen := map[string]bool{r.ReportKey(): true}
 	for name, change := range map[string]func(*Receiver){
 		"namespace": func(r *Receiver) { r.Namespace = "other" }, "name": func(r *Receiver) { r.Name = "chat2" }, "url": func(r *Receiver) { r.URL += "x" },
 		"format": func(r *Receiver) { r.Format = "CloudEvents" }, "report": func(r *Receiver) { r.Report = Weekly },
 	} {
 		other := r
 		change(&other)
-		if seen[other.ReportKey(0)] {
+		if seen[other.ReportKey()] {
 			t.Errorf("another %s is the same", name)
 		}
-		seen[other.ReportKey(0)] = true
-	}
-	if seen[r.ReportKey(1)] || r.ReportKey(1) == r.ReportKey(2) {
-		t.Error("parts are the same")
+		seen[other.ReportKey()] = true
 	}
 	same := r
 	same.ReportHour, same.PerMinute, same.Deployments = 9, 1, []string{"a"}
-	if same.ReportKey(0) != r.ReportKey(0) {
+	if same.ReportKey() != r.ReportKey() {
 		t.Error("who is told at another hour is another one: it would be told twice")
 	}
-	if a, b := r.ReportID(0, utc("2026-03-01 06:00")), r.ReportID(0, utc("2026-03-02 06:00")); a == b || a != r.ReportID(0, utc("2026-03-01 06:00").Local()) {
+	if a, b := r.ReportID(utc("2026-03-01 06:00")), r.ReportID(utc("2026-03-02 06:00")); a == b || a != r.ReportID(utc("2026-03-01 06:00").Local()) {
 		t.Errorf("%s, %s", a, b)
 	}
 }

@@ -30,7 +30,6 @@ type Asked struct {
 	Namespace   string                      // "": all
 	Deployments []string                    // none: all
 	Sees        func(namespace string) bool // nil: all
-	Part, Parts int                         // which of several reports this is, from 1; 0: it is the only one
 }
 
 // Wants tells whether it is of an application.
@@ -58,9 +57,8 @@ type Rule struct {
 type Report struct {
 	From, To     time.Time
 	Namespace    string // "": of all
-	Part, Parts  int
-	Applications int // that it is of
-	Partly       int // of these, of which not the whole period is known
+	Applications int    // that it is of
+	Partly       int    // of these, of which not the whole period is known
 	history.Totals
 	Items     []Item
 	Contested []Contested
@@ -97,7 +95,7 @@ type Builder struct{ report Report }
 
 // New begins one.
 func New(asked Asked) *Builder {
-	return &Builder{Report{From: asked.From, To: asked.To, Namespace: asked.Namespace, Part: asked.Part, Parts: asked.Parts}}
+	return &Builder{Report{From: asked.From, To: asked.To, Namespace: asked.Namespace}}
 }
 
 // Add takes an application.

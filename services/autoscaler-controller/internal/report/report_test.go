@@ -84,7 +84,7 @@ func golden(t *testing.T, name, got string) {
 func TestReport_AsMarkdownHTMLAndText(t *testing.T) {
 	for name, r := range map[string]Report{
 		"week":  made(week, shop()...),
-		"day":   made(Asked{From: to.Add(-24 * time.Hour), To: to, Part: 2, Parts: 4}, Application{Key: fleet.Key{Namespace: "shop", Deployment: "a"}}),
+		"day":   made(Asked{From: to.Add(-24 * time.Hour), To: to}, Application{Key: fleet.Key{Namespace: "shop", Deployment: "a"}}),
 		"empty": made(week),
 	} {
 		page, err := r.HTML()

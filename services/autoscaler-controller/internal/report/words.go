@@ -57,9 +57,6 @@ func (r Report) title() string {
 	if r.Namespace != "" {
 		title = "Nemesis, namespace " + r.Namespace
 	}
-	if r.Parts > 1 {
-		title += fmt.Sprintf(" (shard %d of %d)", r.Part, r.Parts)
-	}
 	return title + ": " + length(r.To.Sub(r.From))
 }
 

@@ -6,7 +6,8 @@
 // term ends may come twice; it has the same id then. One that was not taken within its quarter of an hour is tried again
 // an hour later, until it is time for the next one.
 //
-// With shards each leader reports on its own namespaces; to those who are told of all, each by itself.
+// With shards each leader reports on its own namespaces. To those who are told of all the leader of the first one
+// reports, by the port Everywhere: it is one report, of all shards, and waits until each of them answers.
 package reporter
 
 import (
@@ -23,6 +24,7 @@ const (
 	lookEvery    = 20 * time.Second
 	storeTimeout = 10 * time.Second
 	finalTimeout = 500 * time.Millisecond // the next leader waits for that
+	askTimeout   = 10 * time.Second
 	tryAgain     = time.Hour
 	// forgetAfter is after how long nobody is sent a report any more that was sent one by then.
 	forgetAfter = 15 * 24 * time.Hour
@@ -33,6 +35,11 @@ type Source interface {
 	// Whole tells whether the history is: before that a report would say less than is known.
 	Whole() bool
 	Report(asked report.Asked, now time.Time) report.Report
+}
+
+// Everywhere makes a report of what all shards have seen. An error: one of them does not answer.
+type Everywhere interface {
+	Report(ctx context.Context, asked report.Asked) (report.Report, error)
 }
 
 // Post delivers.
@@ -50,15 +57,16 @@ type Store interface {
 	Mark(ctx context.Context, key string, until time.Time) error
 }
 
-// Options are what a Reporter works with. All are needed, but for Part and Parts.
+// Options are what a Reporter works with. All are needed, but for the last two.
 type Options struct {
-	Source      Source
-	Post        Post
-	Store       Store
-	Log         *slog.Logger
-	Own         string // the controller's namespace, whose receivers are told of all
-	Ours        func(namespace string) bool
-	Part, Parts int // which shard this is, from 1; 0: there are none
+	Source     Source
+	Post       Post
+	Store      Store
+	Log        *slog.Logger
+	Own        string // the controller's namespace, whose receivers are told of all
+	Ours       func(namespace string) bool
+	Everywhere Everywhere // nil: there are no shards
+	First      bool       // of the shards: it reports on all
 }
 
 // Reporter is that of a controller, or of a shard of it.
@@ -83,6 +91,7 @@ type term struct {
 	under  map[string]bool      // way
 	after  map[string]time.Time // before which it is not tried again
 	failed bool                 // the last time that something was to be read or written: it is said once
+	silent bool                 // not all shards answered the last time: likewise
 }
 
 // New makes one.
@@ -123,27 +132,43 @@ func (r *Reporter) look(ctx context.Context, t *term, now time.Time) {
 		if ctx.Err() != nil {
 			return
 		}
-		if to.Namespace == r.Own || r.Ours(to.Namespace) {
-			r.send(t, to, now)
+		if r.tells(to) {
+			r.send(ctx, t, to, now)
 		}
 	}
 }
 
-func (r *Reporter) send(t *term, to notices.Receiver, now time.Time) {
-	asked := report.Asked{Deployments: to.Deployments, Part: r.Part, Parts: r.Parts}
-	part := 0
+// tells is whether it is for this one to report to a receiver.
+func (r *Reporter) tells(to notices.Receiver) bool {
+	if to.Namespace == r.Own {
+		return r.Everywhere == nil || r.First
+	}
+	return r.Ours(to.Namespace)
+}
+
+func (r *Reporter) send(ctx context.Context, t *term, to notices.Receiver, now time.Time) {
+	asked := report.Asked{Deployments: to.Deployments}
 	if to.Namespace != r.Own {
-		asked.Namespace, asked.Part, asked.Parts = to.Namespace, 0, 0
-	} else if r.Parts > 1 {
-		part = r.Part
+		asked.Namespace = to.Namespace
 	}
 	asked.From, asked.To = to.Period(now)
-	key := to.ReportKey(part)
+	key := to.ReportKey()
 	if t.under[key] || now.Before(t.after[key]) || !t.sent[key].Before(asked.To) {
 		return
 	}
+	made, err := r.compose(ctx, asked, now)
+	if err != nil {
+		if !t.silent && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "a report waits for all shards to answer; it is tried again", "webhook", to.Name, "to", asked.To, "error", err)
+		}
+		t.silent = true
+		return
+	}
+	if to.Namespace == r.Own {
+		t.silent = false
+	}
 	t.under[key] = true
-	sent := r.Post.Send(to, to.ReportID(part, asked.To), r.Source.Report(asked, now), func(why notices.Dropped) {
+	sent := r.Post.Send(to, to.ReportID(asked.To), made, func(why notices.Dropped) {
 		r.mu.Lock()
 		r.ended[key] = end{asked.To, why == notices.DroppedAged || why == notices.DroppedFull}
 		r.mu.Unlock()
@@ -157,6 +182,16 @@ func (r *Reporter) send(t *term, to notices.Receiver, now time.Time) {
 		return
 	}
 	r.Log.Info("report", "namespace", to.Namespace, "webhook", to.Name, "from", asked.From, "to", asked.To)
+}
+
+// compose makes a report: of what this one has seen, or all have.
+func (r *Reporter) compose(ctx context.Context, asked report.Asked, now time.Time) (report.Report, error) {
+	if asked.Namespace != "" || r.Everywhere == nil {
+		return r.Source.Report(asked, now), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return r.Everywhere.Report(ctx, asked) //nolint:wrapcheck // it says who does not answer
 }
 
 // take is what has ended since it was last asked.

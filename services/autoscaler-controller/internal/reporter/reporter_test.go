@@ -1,11 +1,13 @@
 package reporter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,6 +42,27 @@ func (o *office) Whole() bool { o.mu.Lock(); defer o.mu.Unlock(); return !o.part
 func (o *office) Report(asked report.Asked, _ time.Time) report.Report {
 	return report.New(asked).Report()
 }
+
+// everywhere are all shards.
+type everywhere struct {
+	mu      sync.Mutex
+	failing error
+	asked   []report.Asked
+}
+
+func (e *everywhere) Report(ctx context.Context, asked report.Asked) (report.Report, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked = append(e.asked, asked)
+	if _, bounded := ctx.Deadline(); !bounded {
+		return report.Report{}, errors.New("whoever asks would wait for ever")
+	}
+	r := report.New(asked).Report()
+	r.Applications = 7
+	return r, e.failing
+}
+
+func (e *everywhere) become(err error) { e.mu.Lock(); defer e.mu.Unlock(); e.failing = err }
 
 func (o *office) Reporting() []notices.Receiver {
 	o.mu.Lock()
@@ -135,7 +158,7 @@ func TestReporter_SendsOnceInADayAndTheLastOneAtOnce(t *testing.T) {
 		}
 		for i, l := range o.sent {
 			to := began.Truncate(24 * time.Hour).Add(time.Duration(i-1)*24*time.Hour + 6*time.Hour)
-			if !l.To.Equal(to) || !l.From.Equal(to.Add(-24*time.Hour)) || l.Namespace != "shop" || l.id != daily(6).ReportID(0, to) {
+			if !l.To.Equal(to) || !l.From.Equal(to.Add(-24*time.Hour)) || l.Namespace != "shop" || l.id != daily(6).ReportID(to) {
 				t.Errorf("the report %d is of %s from %v to %v", i, l.Namespace, l.From, l.To)
 			}
 		}
@@ -242,24 +265,44 @@ func TestReporter_OfNamespacesOfOtherShardsOthersReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		elsewhere, own := daily(6), daily(6)
 		elsewhere.Namespace, own.Namespace = "elsewhere", "nemesis-system"
-		o := opened(daily(6), elsewhere, own)
-		for part := 1; part <= 2; part++ {
-			leads(o, func(options *Options) { options.Part, options.Parts = part, 2 }, time.Minute, nil)
+		o, all := opened(daily(6), elsewhere, own), &everywhere{}
+		for _, first := range []bool{false, true} {
+			leads(o, func(options *Options) { options.Everywhere, options.First = all, first }, time.Minute, nil)
 		}
-		var got []letter
-		for _, l := range o.sent {
-			if l.to.Namespace == "elsewhere" {
-				t.Error("another shard's is reported on")
+		for i, want := range []struct {
+			namespace    string
+			applications int
+		}{{"shop", 0}, {"nemesis-system", 7}} { // a namespace is in one shard, which reports on it by itself
+			if len(o.sent) != 2 || o.sent[i].to.Namespace != want.namespace || o.sent[i].Applications != want.applications {
+				t.Fatalf("%d were sent: %+v", len(o.sent), o.sent)
 			}
-			if l.to.Namespace == "nemesis-system" {
-				got = append(got, l)
+		}
+		if len(all.asked) != 1 || all.asked[0].Namespace != "" || len(all.asked[0].Deployments) != 1 || !all.asked[0].To.Equal(o.sent[1].To) {
+			t.Errorf("all shards were asked for %+v", all.asked)
+		}
+	})
+}
+
+func TestReporter_OneOnAllWaitsForAllShardsAndIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own := daily(6)
+		own.Namespace = "nemesis-system"
+		o, all := opened(own, daily(6)), &everywhere{failing: errors.New("shard 3 has no leader")}
+		var said bytes.Buffer
+		leads(o, func(options *Options) {
+			options.Everywhere, options.First, options.Log = all, true, slog.New(slog.NewTextHandler(&said, nil))
+		}, time.Hour, func() {
+			if o.count() != 1 || o.sent[0].to.Namespace != "shop" {
+				t.Errorf("%d were sent: half a report goes out, or others wait for it", o.count())
 			}
-		}
-		if len(o.sent) != 3 || len(got) != 2 || got[0].Part != 1 || got[1].Part != 2 || got[0].Namespace != "" || got[0].id == got[1].id {
-			t.Errorf("who is told of all gets one of each shard: %+v", o.sent)
-		}
-		if l := o.sent[0]; l.Part != 0 || l.Parts != 0 {
-			t.Errorf("a namespace is in one shard: %+v", l)
+			all.become(nil)
+			time.Sleep(time.Hour)
+			if o.count() != 2 || o.sent[1].Applications != 7 {
+				t.Errorf("%d were sent when all answered", o.count())
+			}
+		})
+		if n := strings.Count(said.String(), "shard 3 has no leader"); n != 1 {
+			t.Errorf("it was said %d times that it waits: %s", n, said.String())
 		}
 	})
 }
