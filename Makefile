@@ -22,7 +22,10 @@ WITH_CLUSTER := deployments/with-cluster
 
 ##@ The two commands
 .PHONY: demo test
-demo: prerequisites compiled ## a request wakes a sleeping model server, on a real Kubernetes made here
+# All that the demo compiles is compiled as images are, so that what they share is compiled once.
+demo: export CGO_ENABLED := 0
+demo: export GOFLAGS := $(GOFLAGS) -trimpath
+demo: prerequisites-of-demo compiled ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
 # First what writes into the tree. Then the tests on a cluster, which mostly wait, and beside them, with what they leave of the
@@ -179,7 +182,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command compiled kubernetes images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-console run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate console test-console kibana grafana chart reference command compiled kubernetes images elasticsearch cluster cluster-down deploy samples prerequisites prerequisites-of-demo require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-console run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
 	@$(MAKE) chart reference # after what they are made from
@@ -212,7 +215,10 @@ command: ## build/bin/nemesis, the command; as kubectl-nemesis, beside it, a plu
 # The first time, side by side: one alone leaves a processor idle while it fetches and links.
 compiled:
 	@if [ -z "$${KUBECONFIG:-}" ] && [ ! -x "$(CACHE)/bin/kubernetes" ]; then \
-	  (cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes) && build/bin/lanes -make "$(MAKE)" -out build/compiled kubernetes images; fi
+	  (cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes) && build/bin/lanes -make "$(MAKE)" -out build/compiled kubernetes images elasticsearch; fi
+
+elasticsearch:
+	@deployments/with-elasticsearch --fetch
 
 kubernetes:
 	@$(WITH_CLUSTER) --build
@@ -260,6 +266,9 @@ run-bench-logs:
 
 prerequisites: ## install what is missing, or say what to install
 	@deployments/prerequisites
+
+prerequisites-of-demo:
+	@deployments/prerequisites --demo
 
 require-cluster:
 	@test -n "$${KUBECONFIG:-}" || { echo "No cluster: run 'make cluster' and 'export KUBECONFIG=$(CLUSTER_KUBECONFIG)', or set KUBECONFIG to a cluster of yours." >&2; exit 1; }

@@ -18,11 +18,13 @@ const how: Record<string, [string, string]> = {
 export function turnsOf(app: App): Map<string, Turn> {
   const out = new Map<string, Turn>();
   const policy = app.algorithm.replaceAll("_", "").toLowerCase();
-  const usable = app.endpoints.filter((e) => e.usable);
+  const all = app.endpoints.filter((e) => e.usable), others = all.filter((e) => !aside(e));
+  const usable = others.length > 0 ? others : all;
   const fewest = Math.min(...usable.map((e) => e.inFlight));
   const first = usable.filter((e) => e.inFlight === fewest).length;
   const turn = (e: App["endpoints"][number]): Turn => {
     if (!e.usable) return { text: "not now", why: "", next: false };
+    if (!usable.includes(e)) return { text: "after all others", why: taken(e) === "busy" ? "it has just answered 429" : "it is to become empty", next: false };
     if (usable.length === 1) return { text: "next", why: "the only one", next: true };
     if (policy !== "leastconnections") {
       const [text, why] = how[policy] ?? [`by ${app.algorithm}`, "the load balancer's state does not say more"];
@@ -38,6 +40,9 @@ export function turnsOf(app: App): Map<string, Turn> {
 
 // taken is how the load balancer takes a pod, in a word; its why has more.
 export function taken(e: App["endpoints"][number]): string {
-  const word = /^(ejected|draining|ramping up|starting|terminating)\b/.exec(e.why ?? "")?.[1];
+  const word = /^(ejected|draining|busy|ramping up|starting|terminating)\b/.exec(e.why ?? "")?.[1];
   return word ?? (e.usable ? "usable" : "not usable");
 }
+
+// aside tells whether it gets nothing new while another pod serves.
+function aside(e: App["endpoints"][number]): boolean { return ["draining", "busy"].includes(taken(e)); }

@@ -114,6 +114,14 @@ describe("who goes next", () => {
     expect(text(app("LeastConnections", ["a", true, 3], ["b", true, 1], ["c", false, 0], ["d", true, 2]))).toEqual(["a false after 2 with fewer requests", "b true next the fewest requests", "c false not now ", "d false after 1 with fewer requests"]);
     expect(text(app("least_connections", ["a", true, 1], ["b", true, 1]))).toEqual(["a true next of 2 as few requests", "b true next of 2 as few requests"]);
   });
+  it("is none that is to become empty or has just refused, while others serve", () => {
+    const of = app("LeastConnections", ["a", true, 0], ["b", true, 4], ["c", true, 0]);
+    of.endpoints[0]!.why = "busy: it answered 429";
+    of.endpoints[2]!.why = "draining: it gets nothing new";
+    expect(text(of)).toEqual(["a false after all others it has just answered 429", "b true next the only one", "c false after all others it is to become empty"]);
+    of.endpoints[1]!.usable = false;
+    expect(text(of)).toEqual(["a true next of 2 as few requests", "b false not now ", "c true next of 2 as few requests"]);
+  });
   it("is the only one, whatever the policy", () => expect(text(app("Random", ["a", true, 9], ["b", false, 0]))).toEqual(["a true next the only one", "b false not now "]));
   it("is not made up where the state does not say", () => {
     for (const policy of ["RoundRobin", "Random", "LeastRequest", "PeakEWMA", "Prequal", "ConsistentHash", "ModelAware", "peak_ewma", "SomethingNewer"]) {
@@ -128,7 +136,7 @@ describe("who goes next", () => {
 
 it.each([
   [true, "Kubernetes calls it ready", "usable"], [true, "ramping up: at most 2 at a time", "ramping up"], [true, "draining: it gets nothing new while another pod serves", "draining"],
-  [false, "ejected: it failed, and others did not", "ejected"], [false, "the application is falling asleep", "not usable"], [true, undefined, "usable"],
+  [true, "busy: it answered 429", "busy"], [false, "ejected: it failed, and others did not", "ejected"], [false, "the application is falling asleep", "not usable"], [true, undefined, "usable"],
 ])("a pod that is usable %s because %s is taken as %s", (usable, why, want) => expect(taken({ pod: "a", address: "", inFlight: 0, usable, why })).toBe(want));
 
 describe("a certificate", () => {

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
@@ -131,6 +133,36 @@ func TestPolicy_APodThatFailsFastDoesNotAttractUnderAny(t *testing.T) {
 			}
 			if failed > 20 { // five in a row, and one for each time that it is tried again
 				t.Errorf("%d of 200 requests failed", failed)
+			}
+		})
+	}
+}
+
+// A model server whose own queue is full answers 429, at once.
+func TestPolicy_APodThatRefusesDoesNotAttract(t *testing.T) {
+	for _, algorithm := range []autoscaler.LoadBalancingAlgorithm{
+		autoscaler.LeastConnections, autoscaler.LeastRequest, autoscaler.PeakEWMA, autoscaler.Prequal, autoscaler.ModelAware,
+	} {
+		t.Run(string(algorithm), func(t *testing.T) {
+			controller, server := newFakeController(t)
+			full := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+			working := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { time.Sleep(20 * time.Millisecond) })
+			several(controller, func(r *autoscaler.Route) { r.Algorithm = &algorithm }, pod(t, full), pod(t, working))
+			b := boot(t, server.URL, nil)
+			var refused atomic.Int64
+			var clients sync.WaitGroup
+			for range 8 {
+				clients.Go(func() {
+					for range 50 {
+						if answer, _ := get(t, client(t), b.url+"/app"); answer.StatusCode == http.StatusTooManyRequests {
+							refused.Add(1)
+						}
+					}
+				})
+			}
+			clients.Wait()
+			if n := refused.Load(); n == 0 || n > 80 { // of 400; an even share would be half, and without a rest it is most
+				t.Errorf("%d of 400 requests were refused", n)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 // Package balance decides which pod takes a request. A Pool knows the pods of one application as
 // this load balancer sees them; its filters leave those that may take a request at all:
 //
-//	usable (ready, not terminating) ─▶ not ejected ─▶ not draining ─▶ room by its limit and its ramp ─▶ policy
+//	usable (ready, not terminating) ─▶ not ejected ─▶ neither draining nor busy ─▶ room by its limit and its ramp ─▶ policy
 //
 // and a policy chooses among them. It is pure: chance and time are handed in, and every choice comes
 // with its reason. Who the pods are, and whether they are usable, is dispatch's business. A Pool has
@@ -35,11 +35,12 @@ type learner interface {
 	answered(b *Pool, p *Pod, s sample, now time.Time)
 }
 
-// sorter is a policy for which pods are kept sorted by their requests in flight, and keeper one for
-// which it is remembered whose a key is.
+// sorter is a policy for which pods are kept sorted by their requests in flight, keeper one for which
+// it is remembered whose a key is, and counter one that is drawn to pods with few requests in flight.
 type (
-	sorter interface{ sorts() }
-	keeper interface{ keeps() }
+	sorter  interface{ sorts() }
+	keeper  interface{ keeps() }
+	counter interface{ counts() }
 )
 
 // sample is one answer, or what stands for it.

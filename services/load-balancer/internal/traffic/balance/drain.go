@@ -16,7 +16,7 @@ func (p *Pod) SetDraining(until time.Time) {
 // Draining tells whether it is to get nothing new.
 func (p *Pod) Draining(now time.Time) bool { return now.Before(p.draining) }
 
-// setAside keeps a draining pod from the policy, for when no other one serves.
+// setAside keeps a draining or busy pod from the policy, for when no other one serves.
 func (b *Pool) setAside(i int, room int32) {
 	b.room[i] = 0
 	if room > 0 {
@@ -24,13 +24,22 @@ func (b *Pool) setAside(i int, room int32) {
 	}
 }
 
-// fromAside is the draining pod with the fewest requests in flight that can take one more, -1 is none.
-func (b *Pool) fromAside() int {
-	best := -1
+// fromAside is the one of those with the fewest requests in flight that can take one more, -1 is none. A busy one goes
+// before a draining one, which is to become empty.
+func (b *Pool) fromAside(now time.Time) (best int, reason string) {
+	best = -1
+	drains := false
 	for _, i := range b.aside {
-		if b.load[i] < b.pods[i].ceiling() && (best < 0 || b.load[i] < b.load[best]) {
-			best = i
+		if b.load[i] >= b.pods[i].ceiling() {
+			continue
+		}
+		draining := b.pods[i].Draining(now)
+		if best < 0 || drains && !draining || drains == draining && b.load[i] < b.load[best] {
+			best, drains = i, draining
 		}
 	}
-	return best
+	if drains {
+		return best, "draining, and no other pod serves"
+	}
+	return best, "busy, as are all others that serve"
 }

@@ -16,7 +16,8 @@ func (l leastConnections) Pick(b *Pool, _ Request, _ time.Time) (int, string) {
 	return b.order.fewest(b, l.intn), "fewest requests in flight"
 }
 
-func (leastConnections) sorts() {}
+func (leastConnections) sorts()  {}
+func (leastConnections) counts() {}
 
 // fewest is an open pod with the fewest requests in flight, -1 when all are full. It counts those
 // that have as few, and then goes to one of them: chance is asked once.
@@ -55,6 +56,8 @@ func (b *Pool) fewest(intn Intn) int {
 type leastRequest struct{ intn Intn }
 
 func newLeastRequest(intn Intn) Policy { return leastRequest{intn} }
+
+func (leastRequest) counts() {}
 
 // Pick implements Policy.
 func (l leastRequest) Pick(b *Pool, _ Request, _ time.Time) (int, string) {

@@ -19,7 +19,8 @@ type modelAware struct{ intn Intn }
 
 func newModelAware(intn Intn) Policy { return modelAware{intn} }
 
-func (modelAware) keeps() {}
+func (modelAware) keeps()  {}
+func (modelAware) counts() {}
 
 // Pick implements Policy.
 func (m modelAware) Pick(b *Pool, r Request, now time.Time) (int, string) {

@@ -59,12 +59,16 @@ func (p *Pod) Answered(verdict Verdict, took time.Duration, level int32, now tim
 		p.answeredWell(now)
 	case Failed:
 		p.failed(now)
+	case Busy:
+		p.refuses(now)
 	default:
 	}
 }
 
 func (p *Pod) answeredWell(now time.Time) {
 	p.ejection.Good()
+	p.rest.Good()
+	p.accepts()
 	if p.ramp.Answered(now) {
 		p.changed()
 	}

@@ -46,6 +46,8 @@ type peakEWMA struct{ intn Intn }
 
 func newPeakEWMA(intn Intn) Policy { return peakEWMA{intn} }
 
+func (peakEWMA) counts() {}
+
 // Pick implements Policy.
 func (e peakEWMA) Pick(b *Pool, _ Request, now time.Time) (int, string) {
 	const reason = "answers sooner than another one"

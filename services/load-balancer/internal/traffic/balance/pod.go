@@ -14,8 +14,10 @@ type Pod struct {
 	limit    int32 // 0 is no limit
 	draining time.Time
 	ejection Ejection
+	rest     Rest
 	ramp     RampUp
 	history  history
+	refusals history // 429, as history has failures
 	latency  latency
 	pace     pace
 	gauges   Gauges
@@ -57,8 +59,9 @@ func (p *Pod) ResetRamp() {
 
 // Forgive forgets the failures that were held against it.
 func (p *Pod) Forgive() {
-	p.ejection = Ejection{}
+	p.ejection, p.rest = Ejection{}, Rest{refused: p.rest.refused}
 	p.outcome(func(h *history) { *h = history{} })
+	p.remember(func(h *history) { *h = history{} })
 	p.changed()
 }
 
@@ -66,6 +69,9 @@ func (p *Pod) Forgive() {
 func (p *Pod) Ejected(now time.Time) bool {
 	return p.ejection.Out(now) && (p.pool == nil || !p.pool.panics)
 }
+
+// Busy tells whether it has said that it takes no more now, and gets nothing new while another pod serves.
+func (p *Pod) Busy(now time.Time) bool { return p.rest.Resting(now) }
 
 // Ramping is how many requests it may have at a time while it is on its ramp; 0 is that it is not.
 func (p *Pod) Ramping() int { return int(p.ramp.Limit()) }
@@ -93,6 +99,9 @@ func (p *Pod) Released() {
 		b.flights--
 	}
 	p.inFlight--
+	if p.rest.Released() {
+		p.changed()
+	}
 }
 
 func (p *Pod) leave() { p.pool, p.index = nil, 0 }
@@ -112,12 +121,16 @@ func (p *Pod) pass(now time.Time) {
 	p.ramp.Pass(now)
 }
 
-// next is when it changes by itself.
+// next is when it changes by itself, but for a draining that ends.
 func (p *Pod) next(now time.Time) time.Time {
 	if p.ejection.Out(now) {
 		return p.ejection.Until()
 	}
-	return p.ramp.Next()
+	next := p.ramp.Next()
+	if p.Busy(now) && (next.IsZero() || p.rest.Until().Before(next)) {
+		return p.rest.Until()
+	}
+	return next
 }
 
 // roomNow is how many requests it may have at a time; 0 is none at all.

@@ -8,12 +8,13 @@ import (
 // Pool is the pods of one application. What is scanned stands in slices of its own, so that a
 // thousand pods are looked at within a microsecond.
 type Pool struct {
-	intn    Intn
-	chance  func() float64
-	policy  Policy
-	learner learner // the policy, when it learns; else nil
-	sorted  bool    // the policy goes by order
-	keyed   bool    // and by owners
+	intn     Intn
+	chance   func() float64
+	policy   Policy
+	learner  learner // the policy, when it learns; else nil
+	sorted   bool    // the policy goes by order
+	counting bool    // it goes by the number of requests in flight
+	keyed    bool    // and by owners
 
 	pods []*Pod
 	load []int32  // requests in flight from here
@@ -21,7 +22,7 @@ type Pool struct {
 	ids  []uint64 // of the pods
 	open []int32  // indices of the pods with any room
 
-	aside []int // indices of the draining ones that would have some, for when no other pod serves
+	aside []int // indices of the draining and the busy ones that would have some, for when no other pod serves
 
 	order  order
 	owners owners
@@ -37,6 +38,7 @@ type Pool struct {
 	next     time.Time // when they change by themselves
 	window   tally     // of all that are not ejected
 	recently tally
+	refusals tally // of the last answers of all pods
 }
 
 // NewPool makes a pool without pods. chance is from 0 to 1, for jitter.
@@ -51,6 +53,7 @@ func (b *Pool) Use(policy Policy) {
 	b.policy = policy
 	b.learner, _ = policy.(learner)
 	_, b.sorted = policy.(sorter)
+	_, b.counting = policy.(counter)
 	_, b.keyed = policy.(keeper)
 	b.owners, b.stale = owners{}, true
 }
@@ -64,7 +67,7 @@ func (b *Pool) SetPods(pods []*Pod) {
 	b.pods = append(b.pods[:0], pods...)
 	clear(b.pods[len(pods):cap(b.pods)])
 	b.load, b.room, b.ids, b.flights = b.load[:0], b.room[:0], b.ids[:0], 0
-	b.window, b.recently = tally{}, tally{}
+	b.window, b.recently, b.refusals = tally{}, tally{}, tally{}
 	for i, p := range pods {
 		p.pool, p.index = b, i
 		b.load = append(b.load, p.inFlight)
@@ -73,6 +76,7 @@ func (b *Pool) SetPods(pods []*Pod) {
 		b.flights += p.inFlight
 		b.window.add(p.history.window())
 		b.recently.add(p.history.recent())
+		b.refusals.add(p.refusals.recent())
 	}
 	b.stale = true
 }
@@ -93,7 +97,7 @@ func (b *Pool) Pick(r Request, now time.Time) (pod *Pod, reason string, waits bo
 	if len(b.open) > 0 { // they may all be full: what drains gets nothing all the same, or would never be empty
 		i, reason = b.policy.Pick(b, r, now)
 	} else {
-		i, reason = b.fromAside(), "draining, and no other pod serves"
+		i, reason = b.fromAside(now)
 	}
 	if i < 0 {
 		return nil, "", false
@@ -155,7 +159,7 @@ func (b *Pool) filter(now time.Time) {
 	b.panics = 2*b.out > b.usable
 	b.open, b.aside = b.open[:0], b.aside[:0]
 	for i, p := range b.pods {
-		if b.room[i] = p.roomNow(now); p.Draining(now) {
+		if b.room[i] = p.roomNow(now); p.Draining(now) || p.Busy(now) {
 			b.setAside(i, b.room[i])
 		} else if b.room[i] > 0 {
 			b.open = append(b.open, int32(i))

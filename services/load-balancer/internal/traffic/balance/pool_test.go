@@ -81,9 +81,9 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 					free, aside, others := false, false, false
 					for _, p := range pods {
 						serves := p.usable && !p.Ejected(now)
-						others = others || serves && !p.Draining(now)
-						free = free || serves && p.hasRoom() && !p.Draining(now)
-						aside = aside || serves && p.hasRoom() && p.Draining(now)
+						others = others || serves && !p.Draining(now) && !p.Busy(now)
+						free = free || serves && p.hasRoom() && !p.Draining(now) && !p.Busy(now)
+						aside = aside || serves && p.hasRoom() && (p.Draining(now) || p.Busy(now))
 					}
 					free = free || aside && !others
 					if chosen == nil {
@@ -92,8 +92,8 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 						}
 						continue
 					}
-					if chosen.Draining(now) && others {
-						t.Fatalf("%s of %d, step %d: chose one that drains, although others serve", name, size, step)
+					if (chosen.Draining(now) || chosen.Busy(now)) && others {
+						t.Fatalf("%s of %d, step %d: chose one that drains or is busy, although others serve", name, size, step)
 					}
 					if !chosen.usable || chosen.Ejected(now) || !chosen.hasRoom() || reason == "" || indexOf(pods, chosen) < 0 {
 						t.Fatalf("%s of %d, step %d: chose %+v, %q", name, size, step, chosen, reason)
@@ -111,17 +111,21 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 func check(t *testing.T, b *Pool) {
 	t.Helper()
 	var flights int32
-	var window, recently tally
+	var window, recently, refusals tally
 	for i, p := range b.pods {
 		flights += p.inFlight
 		window.add(p.history.window())
 		recently.add(p.history.recent())
+		refusals.add(p.refusals.recent())
+		if p.rest.refused < 0 {
+			t.Fatalf("pod %d has %d refused requests that are not counted off", i, p.rest.refused)
+		}
 		if b.load[i] != p.inFlight || p.inFlight < 0 {
 			t.Fatalf("pod %d has %d in flight, and is known for %d", i, p.inFlight, b.load[i])
 		}
 	}
-	if flights != b.flights || window != b.window || recently != b.recently {
-		t.Fatalf("%d in flight, want %d; %v failed, want %v; lately %v, want %v", b.flights, flights, b.window, window, b.recently, recently)
+	if flights != b.flights || window != b.window || recently != b.recently || refusals != b.refusals {
+		t.Fatalf("%d in flight, want %d; %v failed, want %v; lately %v, want %v; %v refused, want %v", b.flights, flights, b.window, window, b.recently, recently, b.refusals, refusals)
 	}
 }
 

@@ -181,6 +181,8 @@ func (p *Pod) why(now time.Time) string {
 		return "ejected: it failed, and others did not; it is tried again soon"
 	case (p.endpoint.Ready || p.proven) && p.balanced.Draining(now):
 		return "draining: it gets nothing new while another pod serves"
+	case (p.endpoint.Ready || p.proven) && p.balanced.Busy(now):
+		return "busy: it answered 429; it gets nothing new for a moment while another pod serves"
 	case (p.endpoint.Ready || p.proven) && p.balanced.Ramping() > 0:
 		return fmt.Sprintf("ramping up: at most %d at a time, more with its answers", p.balanced.Ramping())
 	case p.endpoint.Ready:

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,67 @@ func TestEjection_FailingFastDoesNotAttract(t *testing.T) {
 		}
 		if failed > all/50 {
 			t.Errorf("%d of %d requests failed", failed, all)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Who waits for a pod that is full is let in as soon as one that has refused takes requests again.
+func TestRest_RefusingFastDoesNotAttractAndWhoWaitsIsLetIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.follow(routing.Awake, func(r *routing.Route) { r.Algorithm = "LeastConnections" }, pod("a", nil), pod("b", nil))
+		ends := func(v *Visit, status int) {
+			v.Answered(status, time.Now())
+			v.End(Outcome{Status: status}, time.Now())
+		}
+		refused, all := 0, 0
+		for range 2000 { // b takes its time, a answers at once: 429
+			v, _ := w.arrive(t)
+			all++
+			if v.Pod.Name == "a" {
+				refused++
+				ends(v, 429)
+				if p := w.Snapshots()[0].Pods[0]; !p.Usable || !strings.HasPrefix(p.Why, "busy: it answered 429") {
+					t.Fatalf("pod a: %+v", p)
+				}
+				continue
+			}
+			go func() {
+				time.Sleep(20 * time.Millisecond)
+				ends(v, 200)
+			}()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if refused == 0 || refused > all/50 {
+			t.Errorf("%d of %d requests were refused", refused, all)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Who waits because all others are full is let in when a pod that has refused is asked again.
+func TestRest_WhoWaitsIsLetInWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.follow(routing.Awake, func(r *routing.Route) { r.Algorithm, r.Concurrency = "LeastConnections", 1 }, pod("a", nil), pod("b", nil))
+		first, _ := w.arrive(t)
+		second, waits := w.arrive(t)
+		if waits || first.Pod == second.Pod {
+			t.Fatal("there are two pods")
+		}
+		refuses := second.Pod
+		second.Answered(429, time.Now())
+		second.End(Outcome{Status: 429}, time.Now())
+		let, began := make(chan *Visit, 1), time.Now()
+		w.waiter(t, t.Context(), let)
+		third := <-let
+		if took := time.Since(began); third.Pod != refuses || took < 200*time.Millisecond || took > 300*time.Millisecond {
+			t.Errorf("after %v it went to %s", took, third.Pod.Name)
+		}
+		for _, v := range []*Visit{first, third} {
+			v.Answered(200, time.Now())
+			v.End(Outcome{Status: 200}, time.Now())
 		}
 		time.Sleep(time.Minute)
 	})

@@ -21,6 +21,24 @@ func Failing(balancers int) Scenario {
 	return Scenario{Name: "a tenth fails fast", Pods: pods, Balancers: balancers, Load: .7, Cost: Mixed(usualCost), Requests: 40_000}
 }
 
+// Busy is the same with two that refuse every request, at once.
+func Busy(balancers int) Scenario {
+	s := Failing(balancers)
+	s.Name = "a tenth refuses (429)"
+	for i := range s.Pods {
+		s.Pods[i].FailStatus = 429
+	}
+	return s
+}
+
+// Refusing is sixteen pods, each of which refuses more than four requests at a time.
+func Refusing(balancers int) Scenario {
+	return Scenario{
+		Name: "pods refuse more than four (429)", Pods: Alike(16, Pod{Speed: 1, Workers: 4, Most: 4, FailTook: time.Millisecond}),
+		Balancers: balancers, Load: .6, Cost: Mixed(usualCost), Requests: 40_000,
+	}
+}
+
 // Newcomer is ten busy pods, to which one comes that is slow at first.
 func Newcomer(balancers int) Scenario {
 	pods := append(Alike(10, Pod{Speed: 1, Workers: 1}), Pod{Speed: 1, Workers: 1, Joins: 20 * time.Second, Cold: 20, ColdFor: 20})
@@ -34,7 +52,7 @@ func Catalogue() []Scenario {
 		for _, pods := range []int{2, 16, 100} {
 			all = append(all, Typical(pods, balancers, Mixed(usualCost)))
 		}
-		all = append(all, Typical(16, balancers, HeavyTailed(usualCost)), Failing(balancers), Newcomer(balancers))
+		all = append(all, Typical(16, balancers, HeavyTailed(usualCost)), Failing(balancers), Busy(balancers), Refusing(balancers), Newcomer(balancers))
 	}
 	gauged := Typical(16, 4, Mixed(usualCost))
 	gauged.Name, gauged.Gauges, gauged.Lag = "mixed speeds, gauges of the pods every 200 ms", 200*time.Millisecond, 20*time.Millisecond

@@ -41,7 +41,7 @@ func (r *Result) note(q *request, status int, s *server) {
 		r.LaterOf++
 	}
 	switch {
-	case status >= 500:
+	case status >= 400:
 		r.Failures++
 		if later {
 			r.Later++

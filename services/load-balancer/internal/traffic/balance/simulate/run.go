@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -148,7 +149,11 @@ func (l *balancer) lookAgain() {
 // take lets a pod have a request.
 func (s *server) take(r *request) {
 	if s.FailShare > 0 && s.w.random.Float64() < s.FailShare {
-		s.w.after(s.FailTook, func() { s.answer(r, 503) })
+		s.w.after(s.FailTook, func() { s.answer(r, cmp.Or(s.FailStatus, 503)) })
+		return
+	}
+	if s.Most > 0 && s.running+len(s.queue) >= s.Most {
+		s.w.after(s.FailTook, func() { s.answer(r, 429) })
 		return
 	}
 	s.queue = append(s.queue, r)

@@ -32,9 +32,12 @@ type Pod struct {
 	Joins   time.Duration // when it comes; 0 is from the beginning
 	Cold    int           // so many first requests take longer
 	ColdFor float64       // by this factor
-	// FailShare of the requests is answered with an error after FailTook, without work.
-	FailShare float64
-	FailTook  time.Duration
+	// FailShare of the requests is answered with an error after FailTook, without work: FailStatus, or 503.
+	FailShare  float64
+	FailTook   time.Duration
+	FailStatus int
+	// Most is how many requests it takes at a time; above, it answers 429 after FailTook. 0 is any number.
+	Most int
 }
 
 // Cost draws how long one request is worked on at speed 1.

@@ -137,6 +137,20 @@ func TestRun_AFailingTenthIsAvoidedUnderEveryPolicy(t *testing.T) {
 	}
 }
 
+// What refuses is fast, and would have the fewest requests in flight. Its requests would have been served elsewhere.
+func TestRun_APodThatRefusesDoesNotAttract(t *testing.T) {
+	for _, balancers := range []int{1, 4} {
+		s := Busy(balancers)
+		s.Requests = 12_000
+		for _, policy := range []string{balance.LeastConnectionsName, balance.LeastRequestName, balance.ModelAwareName, balance.PeakEWMAName, balance.PrequalName} {
+			r := Run(s, policy, 1)
+			if avoided := 1 - float64(r.Later)/(float64(r.LaterOf)/10); avoided < .9 {
+				t.Errorf("%s, %d balancers: %d of %d requests were refused after 2 s, %.0f%% were avoided", policy, balancers, r.Later, r.LaterOf, 100*avoided)
+			}
+		}
+	}
+}
+
 func TestRun_OneOfTwoPodsThatFailsFastDoesNotAttract(t *testing.T) {
 	pods := Alike(2, Pod{Speed: 1, Workers: 4})
 	pods[0].FailShare, pods[0].FailTook = 1, time.Millisecond
