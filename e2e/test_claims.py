@@ -178,7 +178,23 @@ def test_a_policy_grants_and_reserves(nemesis: Nemesis, namespace: str, stranger
 
 
 def test_a_rule_must_say_from_whom(cluster: Cluster) -> None:
-    for source in ({}, {"namespaces": "Some"}, {"namespaces": "Names"}, {"namespaces": "All", "names": ["a"]}, {"namespaces": "Selector"}):
+    def chosen(**expression: object) -> Object:
+        return {"namespaces": "Selector", "selector": {"matchExpressions": [{"key": "team", **expression}]}}
+
+    for source in (
+        {},
+        {"namespaces": "Some"},
+        {"namespaces": "Names"},
+        {"namespaces": "All", "names": ["a"]},
+        {"namespaces": "Selector"},
+        chosen(operator="In"),
+        chosen(operator="NotIn", values=[]),
+        chosen(operator="Exists", values=["a"]),
+        chosen(operator="DoesNotExist", values=["a"]),
+        chosen(operator="In", values=["not a value"]),
+        chosen(operator="Exists", key="not a key"),
+        {"namespaces": "Selector", "selector": {"matchLabels": {"team": "not a value"}}},
+    ):
         bad = {
             "apiVersion": "autoscaler-group.autoscaler/v1alpha1",
             "kind": "ClaimPolicy",
