@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 
@@ -12,20 +11,8 @@ from harness.applications import fibonacci
 from harness.cluster import Object
 from harness.listener import listening
 from harness.nemesis import Nemesis
-from harness.receiver import Receiver, Told
+from harness.receiver import SECRET, Receiver, Told, notifications
 from harness.waiting import eventually
-
-NAME = "nemesis-notifications"
-
-
-def named(namespace: str, *webhooks: Object) -> Object:
-    text = json.dumps({"webhooks": list(webhooks)})
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": NAME, "namespace": namespace},
-        "stringData": {"notifications.yaml": text},
-    }
 
 
 @pytest.fixture
@@ -40,8 +27,10 @@ def test_a_wake_up_is_told_to_whom_the_namespace_names(
     to, url = receiver
     event = {"name": "events", "url": url + "/events", "format": "CloudEvents", "signingKey": to.key, "events": ["Woken"]}
     nemesis.cluster.apply(
-        named(namespace, event, {"name": "chat", "url": url + "/chat", "format": "Slack", "signingKey": to.key, "events": ["Woken"]}),
-        named(stranger, {"name": "other", "url": url + "/stranger", "format": "Slack", "events": ["Woken"]}),
+        notifications(
+            namespace, event, {"name": "chat", "url": url + "/chat", "format": "Slack", "signingKey": to.key, "events": ["Woken"]}
+        ),
+        notifications(stranger, {"name": "other", "url": url + "/stranger", "format": "Slack", "events": ["Woken"]}),
     )
     app = fibonacci(namespace)
     nemesis.deploy(app)
@@ -71,7 +60,7 @@ def test_a_report_is_sent_to_whom_the_namespace_names_and_tells_of_the_wake_up(
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     hook = {"name": "events", "url": url + "/report", "format": "CloudEvents", "signingKey": to.key, "report": "daily"}
-    nemesis.cluster.apply(named(namespace, hook))
+    nemesis.cluster.apply(notifications(namespace, hook))
 
     def counted() -> Object:
         totals = nemesis.read("/v1/report", **{"namespace": namespace, "for": "1h"})["totals"]
@@ -94,8 +83,8 @@ def test_a_report_is_sent_to_whom_the_namespace_names_and_tells_of_the_wake_up(
 
 def test_what_is_wrong_with_a_secret_is_said_on_it_without_what_it_says(nemesis: Nemesis, namespace: str) -> None:
     nemesis.cluster.apply(
-        named(namespace, {"name": "chat", "url": "https://user:hunter2@a.example", "format": "Slack"}),
+        notifications(namespace, {"name": "chat", "url": "https://user:hunter2@a.example", "format": "Slack"}),
     )
-    fields = f"involvedObject.name={NAME},involvedObject.kind=Secret,reason=Malformed"
+    fields = f"involvedObject.name={SECRET},involvedObject.kind=Secret,reason=Malformed"
     events = eventually(lambda: nemesis.cluster.list("Event", namespace, fields=fields), "an event tells of it")
     assert "webhooks.0.url" in events[0]["message"] and "hunter2" not in events[0]["message"], events

@@ -6,6 +6,7 @@ down. What replicas do among themselves while load balancers come and go is a Go
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,10 +16,12 @@ import pytest
 from conftest import new_namespace
 from harness.applications import Application, fibonacci
 from harness.cluster import Cluster, Object
+from harness.listener import listening
 from harness.load import Load
 from harness.nemesis import CONTROLLER, Nemesis, unique
 from harness.processes import restarts, sigkill, stopped, visible
 from harness.reach import SYSTEM
+from harness.receiver import SECRET, Receiver, notifications
 from harness.shards import leaders, shard_of, sharded, shared_out
 from harness.waiting import eventually
 
@@ -61,6 +64,20 @@ def busiest(nemesis: Nemesis) -> str:
     return max(set(led), key=led.count)
 
 
+def reported(nemesis: Nemesis) -> None:
+    """Who is told of all namespaces is sent one report, of what all shards know."""
+    with listening(nemesis, lambda: Receiver(secrets.token_bytes(32))) as (to, url):
+        hook = {"name": "all", "url": url + "/all", "format": "CloudEvents", "signingKey": to.key, "report": "daily"}
+        nemesis.cluster.apply(notifications(SYSTEM, hook))
+        try:
+            told = eventually(to.told, "the last day's report came, after 503 once more")
+        finally:
+            nemesis.cluster.delete("Secret", SECRET, SYSTEM)
+        every = nemesis.read("/v1/report", **{"for": "24h"})["applications"]
+        assert told[0].signed and told[0].body["data"]["report"]["applications"] == every >= 2 * SHARDS, (told[0].body, every)
+        assert told[0].body["data"]["markdown"].startswith("# Nemesis, all namespaces: a day\n"), told[0].body
+
+
 def test_shards_change_hands_while_requests_are_served(nemesis: Nemesis, homes: list[str]) -> None:
     if not nemesis.reach.direct:
         pytest.skip("a forwarded port ends with the pod behind it; this needs the Service's address")
@@ -98,6 +115,7 @@ def test_shards_change_hands_while_requests_are_served(nemesis: Nemesis, homes: 
             nemesis.cluster.scale(SYSTEM, CONTROLLER, 3)
             nemesis.wait_service(CONTROLLER)
             step("three replicas")
+            reported(nemesis)
 
             still = busiest(nemesis)
             began = time.monotonic()

@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
+from .cluster import Object
 from .listener import Listener
+
+SECRET = "nemesis-notifications"
+
+
+def notifications(namespace: str, *webhooks: Object) -> Object:
+    """The Secret in which a namespace names its webhooks."""
+    text = json.dumps({"webhooks": list(webhooks)})
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": SECRET, "namespace": namespace},
+        "stringData": {"notifications.yaml": text},
+    }
 
 
 @dataclass(frozen=True)
