@@ -22,6 +22,8 @@ type prequal struct{ intn Intn }
 
 func newPrequal(intn Intn) Policy { return prequal{intn} }
 
+func (prequal) counts() {}
+
 func (prequal) answered(b *Pool, p *Pod, s sample, now time.Time) {
 	p.pace.observe(b.usual.compare(s), s.failed, now.UnixNano())
 }

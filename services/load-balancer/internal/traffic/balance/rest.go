@@ -10,8 +10,8 @@ const (
 
 // Rest is that of one pod that has said it takes no more now (429), as servers do whose own queue is full. Refusals come
 // fast, so that such a pod would always have the fewest requests in flight, and draw what others could serve, under the
-// policies that go by their number. Under the others it does not rest: they learn that it serves nobody soon, or a
-// key is to stay where it is, be its owner refused for calling too often.
+// policies that go by their number. Under the others it does not rest: it draws nothing, and a key is to stay where it
+// is, be its owner refused for calling too often.
 //
 //	takes requests ──answers 429, as others do not──▶ rests ──its time is over, or one of its requests ends──▶ takes requests
 //

@@ -13,7 +13,7 @@ func refuse(p *Pod, now time.Time) {
 }
 
 // byNumber are the policies that go by the number of requests in flight.
-var byNumber = []string{LeastConnectionsName, LeastRequestName, ModelAwareName, PeakEWMAName}
+var byNumber = []string{LeastConnectionsName, LeastRequestName, ModelAwareName, PeakEWMAName, PrequalName}
 
 func TestRest_ABusyPodGetsNothingNewWhileAnotherServesBeItFull(t *testing.T) {
 	for _, name := range byNumber {
@@ -129,7 +129,7 @@ func TestRest_WhatIsRefusedEverywhereOrForAKeySaysNothingOfAPod(t *testing.T) {
 			t.Errorf("a quarter is refused everywhere, and %d rests", i)
 		}
 	}
-	for _, name := range []string{ConsistentHashName, RoundRobinName, RandomName, PrequalName} {
+	for _, name := range []string{ConsistentHashName, RoundRobinName, RandomName} {
 		_, pods := made(t, name, 4)
 		if refuse(pods[1], began); pods[1].Busy(began) {
 			t.Errorf("%s: it rests", name)
