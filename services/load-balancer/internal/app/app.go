@@ -77,9 +77,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
-	if a.identity, err = newIdentities(a); err != nil {
-		return nil, err
-	}
+	a.identity = newIdentities(a)
 	if a.secured, err = newSecured(a); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ type identities struct {
 	calls    *authentication.Calls
 }
 
-func newIdentities(a *App) (*identities, error) {
+func newIdentities(a *App) *identities {
 	s := a.settings.Identities
 	i := &identities{settings: s, token: bearer.New(bearer.Options{File: s.TokenFile, Log: a.log})}
 	i.keys = identity.NewFollower(func(ctx context.Context) (identity.Published, error) { return a.controller.IdentityKeys(ctx) }, a.log)
@@ -82,7 +82,7 @@ func newIdentities(a *App) (*identities, error) {
 	for _, text := range i.open() {
 		a.log.Warn(text)
 	}
-	return i, nil
+	return i
 }
 
 // knownPeers is how many verified tokens are remembered: some of each other load balancer.

@@ -146,7 +146,7 @@ func TestPolicy_APodThatRefusesDoesNotAttract(t *testing.T) {
 		t.Run(string(algorithm), func(t *testing.T) {
 			controller, server := newFakeController(t)
 			full := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
-			working := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { time.Sleep(20 * time.Millisecond) })
+			working := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) })
 			several(controller, func(r *autoscaler.Route) { r.Algorithm = &algorithm }, pod(t, full), pod(t, working))
 			b := boot(t, server.URL, nil)
 			var refused atomic.Int64
