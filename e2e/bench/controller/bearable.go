@@ -32,6 +32,12 @@ func (l *load) bearable(ctx context.Context, r *report.Run) (float64, error) {
 	l.pushes = share
 	few := min(l.wanted(), fewWakeUps)
 	waking, stop := context.WithCancel(ctx)
+	defer stop()
+	l.probing(waking, len(l.awake)/3) // what decisions cost is there beside wake-ups
+	pause(ctx, bearableWarm)
+	if without, _, err = l.both(ctx); err != nil {
+		return 0, err
+	}
 	l.every(waking, time.Duration(float64(time.Second)/max(few, 0.01)), l.wake)
 	pause(ctx, bearableWarm)
 	with, _, err := l.both(ctx)

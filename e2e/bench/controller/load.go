@@ -39,6 +39,7 @@ type load struct {
 	failed, undecided       atomic.Int64
 	complaint               atomic.Pointer[string]
 	pushes                  float64 // share of its core that the controller takes for them alone
+	probed                  int     // of the awake applications, so many
 	running                 sync.WaitGroup
 	stop                    context.CancelFunc
 }
@@ -143,11 +144,18 @@ func (l *load) begin(ctx context.Context, applications int, rate float64) {
 	ctx, l.stop = context.WithCancel(ctx)
 	l.every(ctx, time.Duration(float64(time.Second)/max(rate, 0.01)), l.wake)
 	l.every(ctx, time.Second, func(context.Context, int) { l.balancers.Served(l.awake, int64(1+applications%3)) })
-	probes := len(l.awake) * 7 / 10 // the others are for the time after the leader's end
-	pace := (l.span() + loadWarm) / time.Duration(max(probes, 1))
-	l.every(ctx, max(pace, 30*time.Millisecond), func(ctx context.Context, i int) {
-		if i < probes {
-			l.probe(ctx, l.awake[i])
+	l.probing(ctx, len(l.awake)*7/10) // the others are for the time after the leader's end
+}
+
+// probing has pods push values that call for more, of one application after the other until one of that number. Each is a
+// decision, and so some writes to the API server: not so many at a time that it does little else.
+func (l *load) probing(ctx context.Context, until int) {
+	from := l.probed
+	l.probed = until
+	pace := (l.span() + loadWarm) / time.Duration(max(until-from, 1))
+	l.every(ctx, max(pace, 100*time.Millisecond), func(ctx context.Context, i int) {
+		if from+i < until {
+			l.probe(ctx, l.awake[from+i])
 		}
 	})
 }
@@ -217,7 +225,7 @@ func (l *load) complain(ctx context.Context, err error) {
 
 // loaded measures while everything happens.
 func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
-	for _, list := range []*drivers.Latencies{&l.sidecars.Latency, &l.starter.Latency, &l.floor, &l.watched} {
+	for _, list := range []*drivers.Latencies{&l.sidecars.Latency, &l.starter.Latency, &l.floor, &l.watched, &l.decided} {
 		list.Reset()
 	}
 	other, err := b.others()
