@@ -105,8 +105,8 @@ func applicationChange(v fleet.View) autoscaler.ApplicationChange {
 		InFlight:             v.Traffic.InFlight, Streaming: v.Traffic.Streaming, Waiting: v.Traffic.Waiting,
 		Requests: v.Traffic.Requests, Failures: v.Traffic.Failures,
 	}
-	if v.Blocked != (fleet.Blocked{}) || v.Contest != "" || v.Owner != "" {
-		out.Blocked = new(true)
+	if reason := blockedReason(v); reason != "" {
+		out.Blocked, out.BlockedReason = new(true), &reason
 	}
 	if len(v.Refused) > 0 {
 		out.ClaimRefused = new(true)
@@ -120,6 +120,20 @@ func applicationChange(v fleet.View) autoscaler.ApplicationChange {
 		}
 	}
 	return out
+}
+
+// blockedReason is why a start cannot succeed or, where it can, why the count of pods is left alone; "" is neither.
+func blockedReason(v fleet.View) string {
+	switch {
+	case v.Blocked.Reason != "":
+		return v.Blocked.Reason
+	case v.Contest != "":
+		return fleet.ContestedReason
+	case v.Owner != "":
+		return fleet.ConflictReason
+	default:
+		return ""
+	}
 }
 
 // metricsMissing is since when not everything is known that thresholds and rules look at; nil: it is.
