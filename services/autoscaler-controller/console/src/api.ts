@@ -32,6 +32,7 @@ export class Refused extends Error {
   constructor(
     readonly status: number,
     message: string,
+    readonly onTheWay = false, // the API server's proxy said it, and who was asked never heard of it
   ) {
     super(message);
   }
@@ -39,19 +40,27 @@ export class Refused extends Error {
 
 // roots are where the services are, seen from the page's own address. Load balancer and collector are reached where the
 // page came through the API server's proxy: they stand beside the controller there.
-export function roots(page: string): { controller: string; balancer: string | null; collector: string | null } {
+export function roots(page: string): { controller: string; balancer: string | null; collector: string | null; pods: string | null } {
   const controller = new URL("..", new URL(".", page)).href;
-  const proxied = /^(.*\/services\/)(?:https?:)?[^/]+(\/proxy\/)$/.exec(controller);
-  const beside = (service: string) => (proxied ? `${proxied[1]}https:${service}${proxied[2]}` : null);
-  return { controller, balancer: beside("load-balancer:8081"), collector: beside("metrics-collector:8080") };
+  const proxied = /^(.*\/)services\/(?:https?:)?[^/]+(\/proxy\/)$/.exec(controller);
+  const beside = (service: string) => (proxied ? `${proxied[1]}services/https:${service}${proxied[2]}` : null);
+  return { controller, balancer: beside("load-balancer:8081"), collector: beside("metrics-collector:8080"), pods: proxied ? `${proxied[1]}pods/` : null };
 }
 
-const root = typeof document === "undefined" ? { controller: "", balancer: null, collector: null } : roots(document.baseURI);
+// Root is who is asked: a Service, or one load balancer by its pod's name.
+export type Root = "controller" | "balancer" | "collector" | { balancer: string };
 
-export const reachesBalancer = root.balancer !== null;
+const here = typeof document === "undefined" ? { controller: "", balancer: null, collector: null, pods: null } : roots(document.baseURI);
 
-export async function call(path: string, init: RequestInit = {}, of: "controller" | "balancer" = "controller"): Promise<Response> {
-  const base = root[of];
+export const reachesBalancer = here.balancer !== null;
+
+function rootOf(of: Root): string | null {
+  if (typeof of === "string") return here[of];
+  return here.pods && `${here.pods}https:${encodeURIComponent(of.balancer)}:8081/proxy/`;
+}
+
+export async function call(path: string, init: RequestInit = {}, of: Root = "controller"): Promise<Response> {
+  const base = rootOf(of);
   if (base === null) throw new Refused(0, "the load balancer is not reached from here");
   const headers = new Headers(init.headers);
   if (token()) headers.set("Nemesis-Authorization", `Bearer ${token()}`);
@@ -64,19 +73,21 @@ export async function call(path: string, init: RequestInit = {}, of: "controller
   }
   if (answer.ok) return answer;
   if (answer.status === 401) unauthenticated.forEach((tell) => tell());
-  throw new Refused(answer.status, await problem(answer));
+  throw await refusal(answer);
 }
 
 // unauthenticated are told when a call was answered 401.
 export const unauthenticated = new Set<() => void>();
 
-async function problem(answer: Response): Promise<string> {
+// refusal is in the words of a problem document of Nemesis', or of a Status of Kubernetes'.
+async function refusal(answer: Response): Promise<Refused> {
   try {
-    const said = (await answer.json()) as { detail?: string; title?: string; message?: string; errors?: { field?: string; allowed?: string }[] };
+    const said = (await answer.json()) as { kind?: string; detail?: string; title?: string; message?: string; errors?: { field?: string; allowed?: string }[] };
     const first = said.errors?.[0];
-    return said.detail ?? (first ? `${first.field}: ${first.allowed}` : (said.message ?? said.title ?? `answered ${answer.status}`));
+    const words = said.detail ?? (first ? `${first.field}: ${first.allowed}` : (said.message ?? said.title ?? `answered ${answer.status}`));
+    return new Refused(answer.status, words, said.kind === "Status");
   } catch {
-    return `answered ${answer.status}`;
+    return new Refused(answer.status, `answered ${answer.status}`);
   }
 }
 
@@ -84,13 +95,14 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await call(path, signal ? { signal } : {})).json() as Promise<T>;
 }
 
-export async function ofBalancer<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await call(path, signal ? { signal } : {}, "balancer")).json() as Promise<T>;
+// ofBalancer is what a load balancer says: the one of this name, or whichever the Service leads to.
+export async function ofBalancer<T>(path: string, name: string, signal?: AbortSignal): Promise<T> {
+  return (await call(path, signal ? { signal } : {}, name ? { balancer: name } : "balancer")).json() as Promise<T>;
 }
 
 // health is what a service says of itself to anybody; one that cannot serve says so too.
-export async function health(of: keyof typeof root, signal?: AbortSignal): Promise<Schemas["Health"]> {
-  const base = root[of];
+export async function health(of: "controller" | "balancer" | "collector", signal?: AbortSignal): Promise<Schemas["Health"]> {
+  const base = here[of];
   if (base === null) throw new Refused(0, "it is not reached from here");
   let answer: Response;
   try {

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Decision, Ring } from "./api";
-import { two } from "./words";
+import { plural, two } from "./words";
 
 export interface Line {
   label: string;
@@ -39,6 +39,13 @@ export function times(ring: Ring): number[] {
 function span(xs: ArrayLike<number>, min: number, max: number): [number, number] {
   const slot = (xs[1] ?? 0) - (xs[0] ?? 0);
   return [Math.min(min, max - 30 * slot), max + slot];
+}
+
+// seenOn is how many moments fall on the axis.
+export function seenOn(xs: number[], moments: number[]): number {
+  if (xs.length === 0) return 0;
+  const [from, to] = span(xs, xs[0]!, xs.at(-1)!);
+  return moments.filter((t) => t >= from && t <= to).length;
 }
 
 // moment is a place on the axis of time, as finely as its places are apart.
@@ -155,5 +162,7 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync, bounds = 
   useEffect(() => { plot.current?.setData([xs, ...lines.map((l) => l.of)] as uPlot.AlignedData); }, [levels]); // the axis may end elsewhere
   const newest = lines.map((l) => `${l.label}: at most ${Math.max(0, ...l.of.map((v) => v ?? 0))}`).join(", ");
   const lined = bounds.length > 0 ? ` Lines: ${bounds.map((b) => b.text).join(", ")}.` : "";
-  return <figure class="chart"><figcaption>{label}</figcaption><div ref={place} role="img" aria-label={`${label}. ${newest}.${lined}`} /></figure>;
+  const marked = seenOn(xs, marks.map((d) => Date.parse(d.time) / 1000));
+  const told = marked > 0 ? ` Marks: ${plural(marked, "decision")}.` : "";
+  return <figure class="chart"><figcaption>{label}</figcaption><div ref={place} role="img" aria-label={`${label}. ${newest}.${lined}${told}`} /></figure>;
 }

@@ -15,12 +15,13 @@ export interface Row {
   waiting: number;
   start?: number; // learned, in seconds
   blocked: boolean;
+  reason?: string; // of that, in a word of the contract; of older controllers it is not known
   refused: boolean; // a claim of its CustomAutoscaler is
   failed: boolean; // the last decision was
   missing?: number; // since when metrics that its rules look at are, in ms
-  wakeUp?: { outcome: string; seconds?: number };
+  wakeUp?: { id?: string; at: number; outcome: string; seconds?: number }; // at is when it began, or this page first heard of it
   savings?: Savings;
-  seenAt: number; // when the savings were read
+  seenAt: number; // up to when the savings are
 }
 
 export function keyOf(of: { namespace: string; deployment: string }): string {
@@ -32,8 +33,8 @@ export function rowOf(a: Application, now: number): Row {
   return {
     key: keyOf(a), namespace: a.namespace, deployment: a.deployment, autoscaler: a.autoscaler, state: a.state, mode: a.mode ?? "Active",
     replicas: a.replicas, ready: a.readyReplicas, max: a.maxReplicas, inFlight: a.traffic.inFlight, waiting: a.traffic.waiting,
-    start: a.expectedStartSeconds, blocked: a.blocked !== undefined || a.conditions.some(troubles), refused: !!a.refusedClaims?.length, failed: a.lastDecision?.result === "failed",
-    wakeUp: a.lastWakeUp && { outcome: a.lastWakeUp.outcome, seconds: first && first.sinceArrivalMs / 1000 },
+    start: a.expectedStartSeconds, ...blockedBy(a), refused: !!a.refusedClaims?.length, failed: a.lastDecision?.result === "failed",
+    wakeUp: a.lastWakeUp && { id: a.lastWakeUp.id || undefined, at: Date.parse(a.lastWakeUp.arrivedAt), outcome: a.lastWakeUp.outcome, seconds: first && first.sinceArrivalMs / 1000 },
     missing: missingSince(a.conditions)?.since, savings: a.savings, seenAt: now,
   };
 }
@@ -52,20 +53,45 @@ export function overdue(missing: number | undefined, now: number): boolean {
   return missing !== undefined && now - missing >= firstMeasured;
 }
 
-// troubles tells of a condition whether people should look at it.
-function troubles(c: { type: string; status: string; reason?: string }): boolean {
-  if (c.type === "AbleToScale") return c.status === "False" && ["Contested", "Conflict", "ScaleFailed", "DeploymentMissing"].includes(c.reason ?? "");
-  return (c.type === "TargetFound" && c.status === "False") || (c.type === "Contested" && c.status === "True");
+// blockedBy is whether a start cannot succeed or the count of pods is left alone, and why.
+function blockedBy(a: Application): { blocked: boolean; reason?: string } {
+  const reason = a.blocked?.reason ?? a.conditions.map(trouble).find(Boolean);
+  return { blocked: reason !== undefined, reason: reason || undefined };
+}
+
+// trouble is what people should look at of a condition, in a word; undefined is nothing.
+function trouble(c: { type: string; status: string; reason?: string }): string | undefined {
+  if (c.type === "Contested") return c.status === "True" ? "Contested" : undefined;
+  if (c.status !== "False") return undefined;
+  if (c.type === "AbleToScale") return ["Contested", "Conflict", "ScaleFailed", "DeploymentMissing"].find((r) => r === c.reason);
+  return c.type === "TargetFound" ? c.reason || "DeploymentMissing" : undefined;
 }
 
 export function changed(row: Row | undefined, c: ApplicationChange, now: number): Row {
   return {
     key: keyOf(c), namespace: c.namespace, deployment: c.deployment, autoscaler: c.autoscaler, state: c.state, mode: c.mode,
     replicas: c.replicas, ready: c.readyReplicas, max: c.maxReplicas, inFlight: c.inFlight, waiting: c.waiting,
-    start: c.expectedStartSeconds, blocked: c.blocked ?? false, refused: c.claimRefused ?? false, failed: row?.failed ?? false,
-    wakeUp: c.wakeUpOutcome ? { outcome: c.wakeUpOutcome, seconds: c.wakeUpSeconds } : undefined,
+    start: c.expectedStartSeconds, blocked: c.blocked ?? false, reason: c.blockedReason, refused: c.claimRefused ?? false, failed: row?.failed ?? false,
+    wakeUp: c.wakeUpOutcome ? { id: c.wakeUpId, at: row?.wakeUp && row.wakeUp.id === c.wakeUpId ? row.wakeUp.at : now, outcome: c.wakeUpOutcome, seconds: c.wakeUpSeconds } : undefined,
     missing: c.metricsMissingSince ? Date.parse(c.metricsMissingSince) : undefined,
-    savings: row?.savings, seenAt: row?.seenAt ?? now,
+    savings: row ? savingsAt(row, now) : begun(now), seenAt: now,
+  };
+}
+
+// begun are the savings of an application that has just come to be known.
+function begun(now: number): Savings {
+  return { since: new Date(now).toISOString(), observedSeconds: 0, asleepSeconds: 0, podSeconds: 0, savedAgainstOne: 0, savedAgainstMaximum: 0 };
+}
+
+// savingsAt are the savings now: what the row is like it has been since they were read, and what sleeps goes on saving.
+export function savingsAt(r: Row, now: number): Savings | undefined {
+  const s = r.savings;
+  if (!s) return undefined;
+  const since = Math.max(0, (now - r.seenAt) / 1000);
+  const asleep = r.replicas === 0 ? since : 0;
+  return {
+    since: s.since, observedSeconds: s.observedSeconds + since, asleepSeconds: s.asleepSeconds + asleep, podSeconds: s.podSeconds + since * r.replicas,
+    savedAgainstOne: s.savedAgainstOne + asleep, savedAgainstMaximum: s.savedAgainstMaximum + since * Math.max(0, r.max - r.replicas),
   };
 }
 
@@ -82,7 +108,7 @@ export function decidedAlso(listed: Decision[], fresh: Decision[]): Decision[] {
 
 // attention is why people should look at a row, the gravest first; "" is nothing.
 export function attention(r: Row, now: number): string {
-  if (r.blocked) return r.state === "Waking" || r.waiting > 0 ? "cannot start" : "needs a look";
+  if (r.blocked) return stands(r);
   if (r.failed) return "scaling failed";
   if (r.refused) return "claim refused";
   if (r.state === "Unknown") return "no Deployment";
@@ -91,8 +117,31 @@ export function attention(r: Row, now: number): string {
   return "";
 }
 
+// stands is how it is with a row that is blocked: by name where that is known.
+function stands(r: Row): string {
+  const asked = r.state === "Waking" || r.waiting > 0;
+  switch (r.reason) {
+    case "Conflict": return "conflict";
+    case "Contested": return asked && r.replicas === 0 ? "cannot start" : "contested";
+    case "ScaleFailed": return "scaling failed";
+    case "DeploymentMissing": return "no Deployment";
+    case "Paused": return asked ? "cannot start" : "paused without a pod";
+    default: return asked ? "cannot start" : "needs a look";
+  }
+}
+
+const because: Record<string, string> = {
+  Conflict: "somebody else scales the Deployment too, and it is left to them: an HPA or a KEDA ScaledObject, say", Contested: "somebody sets the count of pods back again and again, and it is left alone",
+  Paused: "mode is Paused: what sleeps stays asleep, and requests are answered 503",
+};
+
+// attentionWhy says more of it; "" is all that is known.
+export function attentionWhy(r: Row): string {
+  return (r.blocked && r.reason && (because[r.reason] ?? r.reason)) || "";
+}
+
 // grave are the reasons to look at a row that do not pass by themselves.
-export const grave = ["cannot start", "needs a look", "scaling failed", "claim refused", "no Deployment", "metrics missing"];
+export const grave = ["cannot start", "contested", "conflict", "needs a look", "scaling failed", "claim refused", "no Deployment", "paused without a pod", "metrics missing"];
 const order = [...grave, "waking, requests wait", "requests wait"];
 const states = ["Waking", "FallingAsleep", "Awake", "Asleep", "Unknown"];
 
@@ -103,15 +152,15 @@ function rank(r: Row, now: number): number {
   return at < 0 ? order.length + states.indexOf(r.state) : at;
 }
 
-export function idle(r: Row): number {
-  return r.savings && r.savings.observedSeconds > 0 ? r.savings.asleepSeconds / r.savings.observedSeconds : -1;
+// idle is the share of the time that it had no pod; -1 is not known.
+export function idle(r: Row, now: number): number {
+  const s = savingsAt(r, now);
+  return s && s.observedSeconds > 0 ? s.asleepSeconds / s.observedSeconds : -1;
 }
 
-// saved is what sleeping saved against staying at the maximum, until now: what sleeps goes on saving.
+// saved is what sleeping saved against staying at the maximum, until now.
 export function saved(r: Row, now: number): number {
-  if (!r.savings) return 0;
-  const since = Math.max(0, (now - r.seenAt) / 1000);
-  return r.savings.savedAgainstMaximum + since * Math.max(0, r.max - r.replicas);
+  return savingsAt(r, now)?.savedAgainstMaximum ?? 0;
 }
 
 const byKey = (a: Row, b: Row) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
@@ -119,7 +168,7 @@ const byKey = (a: Row, b: Row) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 export function sorted(rows: Row[], by: Sorting, descending: boolean, now: number): Row[] {
   const value: Record<Sorting, (r: Row) => number> = {
     attention: (r) => rank(r, now), name: () => 0, state: (r) => states.indexOf(r.state), replicas: (r) => -r.replicas, waiting: (r) => -r.waiting,
-    start: (r) => -(r.start ?? -1), idle: (r) => -idle(r), saved: (r) => -saved(r, now),
+    start: (r) => -(r.start ?? -1), idle: (r) => -idle(r, now), saved: (r) => -saved(r, now),
   };
   const of = value[by];
   const ranked = rows.map((row) => ({ row, at: of(row) }));
@@ -136,6 +185,11 @@ export function chosen(rows: Iterable<Row>, text: string, state: string, now: nu
     if (words.every((w) => r.key.includes(w) || r.autoscaler.includes(w))) out.push(r);
   }
   return out;
+}
+
+// woken are those of which a wake-up is known, the newest first.
+export function woken(rows: Iterable<Row>): Row[] {
+  return [...rows].filter((r) => r.wakeUp).sort((a, b) => b.wakeUp!.at - a.wakeUp!.at || byKey(a, b));
 }
 
 export interface Sum {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Application, ApplicationChange } from "./api";
 import { roots } from "./api";
-import { attention, changed, chosen, idle, missingSince, rowOf, saved, sorted, sum, type Row } from "./fleet";
+import { attention, attentionWhy, changed, chosen, grave, idle, missingSince, rowOf, saved, savingsAt, sorted, sum, woken, type Row } from "./fleet";
 import { placeOf, to } from "./route";
 import { Parser } from "./sse";
 import { bars } from "./views/wakeup";
@@ -36,21 +36,25 @@ describe("the stream of events", () => {
 
 describe("where the API is", () => {
   it.each([
-    ["https://c:8080/console/", "https://c:8080/", null, null],
-    ["https://c:8080/console/index.html", "https://c:8080/", null, null],
+    ["https://c:8080/console/", "https://c:8080/", null, null, null],
+    ["https://c:8080/console/index.html", "https://c:8080/", null, null, null],
     [
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/",
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/",
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:load-balancer:8081/proxy/",
       "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:metrics-collector:8080/proxy/",
+      "http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/pods/",
     ],
-  ])("seen from %s", (page, controller, balancer, collector) => expect(roots(page)).toEqual({ controller, balancer, collector }));
+  ])("seen from %s", (page, controller, balancer, collector, pods) => expect(roots(page)).toEqual({ controller, balancer, collector, pods }));
 });
 
 describe("a row", () => {
   it.each<[Partial<ApplicationChange>, string]>([
     [{}, ""], [{ state: "Awake" }, ""], [{ state: "Unknown" }, "no Deployment"], [{ state: "Waking", waiting: 2 }, "waking, requests wait"],
     [{ state: "Awake", waiting: 2 }, "requests wait"], [{ state: "Waking", blocked: true }, "cannot start"], [{ blocked: true }, "needs a look"], [{ claimRefused: true }, "claim refused"], [{ blocked: true, claimRefused: true }, "needs a look"],
+    [{ blocked: true, blockedReason: "Contested" }, "contested"], [{ blocked: true, blockedReason: "Contested", state: "Awake", replicas: 1, waiting: 2 }, "contested"], [{ blocked: true, blockedReason: "Contested", waiting: 2 }, "cannot start"],
+    [{ blocked: true, blockedReason: "Conflict", state: "Waking", replicas: 1 }, "conflict"], [{ blocked: true, blockedReason: "Paused" }, "paused without a pod"], [{ blocked: true, blockedReason: "Paused", waiting: 1 }, "cannot start"],
+    [{ blocked: true, blockedReason: "DeploymentMissing", state: "Unknown" }, "no Deployment"], [{ blocked: true, blockedReason: "CrashLoopBackOff", state: "Waking" }, "cannot start"], [{ blocked: true, blockedReason: "Newer" }, "needs a look"],
   ])("%j needs: %s", (more, want) => expect(attention(row(more), 0)).toBe(want));
   it("waits two minutes for what a new pod uses", () => {
     const since = "2026-03-04T12:00:00Z", at = (s: number) => Date.parse(since) + 1000 * s;
@@ -64,6 +68,16 @@ describe("a row", () => {
     expect(missingSince([{ ...condition, status: "True", reason: "MetricsKnown" }] as Application["conditions"])).toBeUndefined();
     expect(attention(changed(listed, change({ state: "Awake" }), 0), at(3600))).toBe(""); // they came
   });
+  it("says why it needs a look, listed or changed", () => {
+    const listed = (more: object) => rowOf({ ...change(), traffic: {}, conditions: [], ...more } as unknown as Application, 0);
+    const able = (reason: string) => ({ conditions: [{ type: "AbleToScale", status: "False", reason }] });
+    expect(["Contested", "Conflict", "ScaleFailed", "ModePaused", "Paused"].map((r) => attention(listed(able(r)), 0))).toEqual(["contested", "conflict", "scaling failed", "", ""]);
+    expect(attention(listed({ conditions: [{ type: "TargetFound", status: "False", reason: "PortUnresolved" }] }), 0)).toBe("needs a look");
+    expect(attentionWhy(listed({ blocked: { reason: "ImagePullBackOff" }, ...able("Conflict") }))).toBe("ImagePullBackOff");
+    expect(attentionWhy(listed(able("Conflict")))).toBe(attentionWhy(row({ blocked: true, blockedReason: "Conflict" })));
+    expect([attentionWhy(row({ blocked: true })), attentionWhy(row())]).toEqual(["", ""]);
+    for (const word of ["contested", "conflict", "paused without a pod", "no Deployment"]) expect(grave).toContain(word);
+  });
   it("takes what is listed", () => {
     const a = { ...change({ state: "Awake", replicas: 2 }), readyReplicas: 1, idleTime: 1, pods: [], traffic: { inFlight: 3, waiting: 1 }, conditions: [{ type: "Contested", status: "True" }], lastDecision: { result: "failed" } } as unknown as Application;
     expect(rowOf(a, 7)).toMatchObject({ key: "shop/cart", ready: 1, inFlight: 3, waiting: 1, blocked: true, refused: false, failed: true, seenAt: 7 });
@@ -73,9 +87,27 @@ describe("a row", () => {
     const before = { ...row(), savings: { observedSeconds: 100, asleepSeconds: 25, savedAgainstMaximum: 50 } as Row["savings"], failed: true };
     const after = changed(before, change({ state: "Awake", replicas: 1 }), 1000);
     expect(after).toMatchObject({ failed: true, state: "Awake" });
-    expect(idle(after)).toBe(0.25);
-    expect(saved(after, 10_000)).toBe(50 + 10 * 2);
-    expect(idle(row())).toBe(-1);
+    expect(saved(after, 10_000)).toBe(50 + 1 * 3 + 9 * 2); // a second without a pod, of three there may be, and nine with one
+    expect(idle(after, 10_000)).toBe((25 + 1) / (100 + 10));
+  });
+  it("has saved what it was like meanwhile, and nothing before it came", () => {
+    const came = changed(undefined, change({ replicas: 1 }), 1000);
+    expect([idle(came, 1000), saved(came, 1000)]).toEqual([-1, 0]);
+    const slept = changed(came, change(), 11_000);
+    expect([idle(slept, 11_000), saved(slept, 11_000)]).toEqual([0, 20]);
+    expect([idle(slept, 21_000), saved(slept, 21_000)]).toEqual([0.5, 50]);
+    const larger = changed(slept, change({ maxReplicas: 100 }), 21_000);
+    expect([saved(larger, 21_000), saved(larger, 22_000)]).toEqual([50, 150]);
+    expect(saved(larger, 0)).toBe(50); // a clock that was set back
+    expect(savingsAt(larger, 22_000)).toMatchObject({ observedSeconds: 21, asleepSeconds: 11, podSeconds: 10, savedAgainstOne: 11 });
+    expect(savingsAt({ ...larger, savings: undefined }, 22_000)).toBeUndefined();
+  });
+  it("has its wake-up when that began, as far as it is told", () => {
+    const listed = rowOf({ ...change(), conditions: [], traffic: {}, lastWakeUp: { id: "a", arrivedAt: "1970-01-01T00:00:05Z", outcome: "Answered", phases: [] } } as unknown as Application, 9000);
+    const again = changed(listed, change({ wakeUpId: "a", wakeUpOutcome: "Answered", wakeUpSeconds: 2 }), 10_000);
+    const next = changed(again, change({ wakeUpId: "b", wakeUpOutcome: "Pending" }), 20_000);
+    expect([listed, again, next].map((r) => r.wakeUp!.at)).toEqual([5000, 5000, 20_000]);
+    expect(woken([listed, row(), { ...next, key: "shop/pay" }]).map((r) => r.key)).toEqual(["shop/pay", "shop/cart"]);
   });
 });
 

@@ -2,6 +2,7 @@
 import { createContext, type ComponentChildren, type JSX } from "preact";
 import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { why } from "./api";
+import type { Heard } from "./balancers";
 import { traceLink } from "./trace";
 import { spaced } from "./words";
 
@@ -23,6 +24,18 @@ function Copy({ text, label }: { text: string; label: string }) {
 // Command is the command line that shows the same.
 export function Command({ line }: { line: string }) {
   return <p class="command"><span class="quiet">The same in a terminal:</span> <code>{line}</code> <Copy text={line} label={`Copy the command ${line}`} /></p>;
+}
+
+// Asked says of what load balancers say whose it is, where that is not all of them.
+export function Asked({ of }: { of: Heard<unknown> | undefined }) {
+  if (!of) return null;
+  return (
+    <>
+      {of.alone === "forbidden" && <p class="quiet">One load balancer is asked, whichever the Service leads to now, and not each: that takes the right <code>get</code> on <code>pods/proxy</code> in the namespace of Nemesis.</p>}
+      {of.alone === "unnamed" && <p class="quiet">One load balancer is asked, whichever the Service leads to now: which ones there are is told with an application that you may see.</p>}
+      {of.silent.map((s) => <p class="trouble" key={s.balancer}>Without the load balancer <code>{s.balancer}</code>: {s.why}</p>)}
+    </>
+  );
 }
 
 // Traces is where traces are shown, as the operator's setting has it.
@@ -57,12 +70,13 @@ export function Fact({ name, children, title }: { name: string; children: Compon
   return <div class="fact" title={title}><dt>{name}</dt><dd>{children}</dd></div>;
 }
 
-// Act is a button that says what it will do and asks once.
+// Act is a button that says what it will do and asks once. Where that is not allowed it can be reached all the same, and says why.
 export function Act({ label, title, will, allowed, refusal, danger, run }: {
-  label: string; title: string; will: ComponentChildren; allowed: boolean; refusal?: string; danger?: boolean; run: () => Promise<string>;
+  label: string; title: string; will: ComponentChildren; allowed: boolean; refusal: string; danger?: boolean; run: () => Promise<string>;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const name = useId();
+  const reason = useId();
   const [busy, setBusy] = useState(false);
   const [said, say] = useState("");
   const [failed, fail] = useState("");
@@ -80,7 +94,9 @@ export function Act({ label, title, will, allowed, refusal, danger, run }: {
   };
   return (
     <span class="act">
-      <button type="button" disabled={!allowed} title={allowed ? undefined : refusal} onClick={() => { say(""); fail(""); dialog.current?.showModal(); }}>{label}</button>
+      <button type="button" aria-disabled={!allowed} aria-describedby={allowed ? undefined : reason} title={allowed ? undefined : refusal}
+        onClick={() => { say(allowed ? "" : refusal); fail(""); if (allowed) dialog.current?.showModal(); }}>{label}</button>
+      {!allowed && <span id={reason} class="hidden">{refusal}</span>}
       <span role="status" class="quiet">{said}</span>
       <dialog ref={dialog} aria-labelledby={name}>
         <h2 id={name}>{title}</h2>

@@ -1,4 +1,4 @@
-// Who goes next: what can be said of it from a load balancer's state. Its policies pick for each request, and some of them by
+// Who goes next: what can be said of it from load balancers' states. Their policies pick for each request, and some of them by
 // chance, by the request or by times that the state does not have; then that is said and no order made up. Pure.
 import type { BalancerState } from "./api";
 
@@ -46,3 +46,56 @@ export function taken(e: App["endpoints"][number]): string {
 
 // aside tells whether it gets nothing new while another pod serves.
 function aside(e: App["endpoints"][number]): boolean { return ["draining", "busy"].includes(taken(e)); }
+
+type End = App["endpoints"][number];
+
+// Taking is how all load balancers that know a pod take it.
+export interface Taking {
+  inFlight: number; // of all of them
+  taken: string;
+  why: string; // where they differ what each of them says
+  turn: Turn;
+  turns: string; // the same of who goes next
+}
+
+interface View { balancer: string; policy: string; end: End; turn: Turn }
+
+// takings are said of each pod, by NAMESPACE/POD.
+export function takings(all: { balancer: string; said: BalancerState }[]): Map<string, Taking> {
+  const views = new Map<string, View[]>();
+  for (const { balancer, said } of all) {
+    for (const app of said.applications) {
+      const turns = turnsOf(app);
+      for (const end of app.endpoints) {
+        const key = `${app.namespace}/${end.pod}`;
+        const view = { balancer: said.balancer || balancer, policy: app.algorithm, end, turn: turns.get(end.pod)! };
+        const known = views.get(key);
+        if (known) known.push(view);
+        else views.set(key, [view]);
+      }
+    }
+  }
+  return new Map([...views].map(([key, of]) => [key, takingOf(of)]));
+}
+
+function takingOf(of: View[]): Taking {
+  const one = of[0]!;
+  // said is what all of them say, or what each does.
+  const said = (say: (v: View) => string) => (of.every((v) => say(v) === say(one)) ? say(one) : of.map((v) => `${v.balancer}: ${say(v)}`).join("\n"));
+  const next = of.filter((v) => v.turn.next).length;
+  const why = of.every((v) => v.turn.why === one.turn.why) ? one.turn.why : "";
+  const text = of.every((v) => v.turn.text === one.turn.text) ? one.turn.text : next > 0 ? `next at ${next} of ${of.length}` : "not next";
+  const words = counted(of.map((v) => taken(v.end)));
+  return {
+    inFlight: of.reduce((n, v) => n + v.end.inFlight, 0), turn: { text, why, next: next > 0 },
+    turns: said((v) => [`${v.policy}: ${v.turn.text}`, v.turn.why].filter(Boolean).join(", ")),
+    taken: words.map(([word, n]) => (words.length === 1 ? word : `${word} at ${n} of ${of.length}`)).join(", "), why: said((v) => v.end.why ?? ""),
+  };
+}
+
+// counted are words and how often each is said: what is not as it should be first.
+function counted(words: string[]): [string, number][] {
+  const many = new Map<string, number>();
+  for (const w of words) many.set(w, (many.get(w) ?? 0) + 1);
+  return [...many].sort(([a], [b]) => Number(a === "usable") - Number(b === "usable") || (a < b ? -1 : 1));
+}

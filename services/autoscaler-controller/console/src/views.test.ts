@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { BalancerState, Decision, WaitingList, WakeUp } from "./api";
 import { endingsOf } from "./certificates";
-import { top } from "./chart";
+import { seenOn, top } from "./chart";
 import { decidedAlso } from "./fleet";
 import { limitsOf, looked, metricsOf, onSlots, said, seenNow, type Seen } from "./rules";
 import { calledAt, compared, learnedOf, startOf } from "./starts";
@@ -38,6 +38,12 @@ describe("thresholds", () => {
     expect(top(10, [{ value: 700, text: "" }])).toBeCloseTo(770);
     expect(top(null, [])).toBe(1);
   });
+});
+
+it("decisions are marks where they fall on the axis", () => {
+  expect(seenOn([100, 105], [100, 110, 111, 80, -46])).toBe(3); // a slot more than what was read, and room for what came before
+  expect(seenOn(Array.from({ length: 60 }, (_, i) => i * 5), [-1, 0, 295, 300, 301])).toBe(3);
+  expect(seenOn([], [1])).toBe(0);
 });
 
 describe("what thresholds are of", () => {
@@ -169,17 +175,18 @@ describe("who waits", () => {
     ],
   };
   it("stands with since when, the oldest first, by the load balancer's clock", () => {
-    const got = waitersOf(list, 1000, 3000); // read two seconds ago, by a clock that is far off
+    const got = waitersOf([{ said: list, read: 1000 }], 3000); // read two seconds ago, by a clock that is far off
     expect(got.map((w) => [w.key, w.waited, w.left])).toEqual([["shop/pay", 7, -1], ["shop/cart", 4, 56]]);
     expect(got[1]).toMatchObject({ what: "GET /cart", from: "10.0.0.1", traceId: "ab", tries: 1 });
     expect(got[0]).toMatchObject({ what: "", from: "" });
-    expect(waitersOf(list, 3000, 1000)[0]!.waited).toBe(5); // a clock that was set back
-    expect(waitersOf({ ...list, items: [] }, 0, 0)).toEqual([]);
+    expect(waitersOf([{ said: list, read: 3000 }], 1000)[0]!.waited).toBe(5); // a clock that was set back
+    expect(waitersOf([{ said: { ...list, items: [] }, read: 0 }], 0)).toEqual([]);
+    expect(waitersOf([], 0)).toEqual([]);
   });
   it("says what for, and how many more there are", () => {
     expect(list.items.map(awaited)).toEqual(["a pod that serves: it loads", "a free pod"]);
     expect(awaited({ ...list.items[1]!, waitsFor: "Newer" as "Start" })).toBe("Newer");
-    expect(unnamed(list)).toBe("2 more requests wait behind these.");
-    expect(unnamed({ ...list, items: [] })).toBe("");
+    expect(unnamed([{ said: list, read: 0 }])).toBe("2 more requests wait behind these.");
+    expect(unnamed([])).toBe("");
   });
 });

@@ -1,4 +1,4 @@
-// Who waits, of what a load balancer says. Pure.
+// Who waits, of what load balancers say. Pure.
 import type { WaitingList } from "./api";
 import { plural } from "./words";
 
@@ -6,6 +6,7 @@ export interface Waiter {
   key: string; // of its application
   namespace: string;
   deployment: string;
+  balancer: string; // at which it waits
   arrivedAt: string;
   waited: number; // seconds, by the load balancer's clock
   left: number;
@@ -15,30 +16,51 @@ export interface Waiter {
   tries: number;
 }
 
-// waitersOf are the requests that wait, the oldest first. read is when the list came, so that ages go on by this clock from there.
-export function waitersOf(list: WaitingList, read: number, now: number): Waiter[] {
-  const at = Date.parse(list.at) + Math.max(0, now - read);
+// Read is a list, and when it came.
+export interface Read { said: WaitingList; read: number }
+
+// waitersOf are the requests that wait, those first that have waited longest, wherever. Ages are by each load balancer's clock, and go
+// on by this one from when its list came.
+export function waitersOf(lists: Read[], now: number): Waiter[] {
   const out: Waiter[] = [];
-  for (const room of list.items) {
-    for (const r of room.requests) {
-      out.push({
-        key: `${room.namespace}/${room.deployment}`, namespace: room.namespace, deployment: room.deployment, arrivedAt: r.arrivedAt,
-        waited: Math.max(0, (at - Date.parse(r.arrivedAt)) / 1000), left: (Date.parse(r.deadline) - at) / 1000,
-        what: `${r.method ?? ""} ${r.path ?? ""}`.trim(), from: r.clientIp ?? "", traceId: r.traceId, tries: r.tries,
-      });
+  for (const { said, read } of lists) {
+    const at = Date.parse(said.at) + Math.max(0, now - read);
+    for (const room of said.items) {
+      for (const r of room.requests) {
+        out.push({
+          key: `${room.namespace}/${room.deployment}`, namespace: room.namespace, deployment: room.deployment, balancer: said.balancer, arrivedAt: r.arrivedAt,
+          waited: (at - Date.parse(r.arrivedAt)) / 1000, left: (Date.parse(r.deadline) - at) / 1000,
+          what: `${r.method ?? ""} ${r.path ?? ""}`.trim(), from: r.clientIp ?? "", traceId: r.traceId, tries: r.tries,
+        });
+      }
     }
   }
-  return out.sort((a, b) => Date.parse(a.arrivedAt) - Date.parse(b.arrivedAt));
+  out.sort((a, b) => b.waited - a.waited || Date.parse(a.arrivedAt) - Date.parse(b.arrivedAt) || (a.balancer < b.balancer ? -1 : 1));
+  return out.map((w) => ({ ...w, waited: Math.max(0, w.waited) }));
 }
 
+type Room = WaitingList["items"][number];
+
 // awaited is what the requests of an application wait for.
-export function awaited(room: WaitingList["items"][number]): string {
+export function awaited(room: Room): string {
   const what = room.waitsFor === "Start" ? "a pod that serves" : room.waitsFor === "FreePod" ? "a free pod" : room.waitsFor;
   return room.why ? `${what}: ${room.why}` : what;
 }
 
-// unseen is how many more wait than are named.
-export function unnamed(list: WaitingList): string {
-  const more = list.items.reduce((n, room) => n + room.waiting - room.requests.length, 0);
+// awaitedBy is that of each application, where load balancers differ what each of them says.
+export function awaitedBy(lists: Read[]): Map<string, string> {
+  const said = new Map<string, Set<string>>();
+  for (const { said: list } of lists) {
+    for (const room of list.items) {
+      const key = `${room.namespace}/${room.deployment}`;
+      said.set(key, (said.get(key) ?? new Set()).add(awaited(room)));
+    }
+  }
+  return new Map([...said].map(([key, all]) => [key, [...all].join("; ")]));
+}
+
+// unnamed is how many more wait than are named.
+export function unnamed(lists: Read[]): string {
+  const more = lists.flatMap((l) => l.said.items).reduce((n, room) => n + room.waiting - room.requests.length, 0);
   return more > 0 ? `${plural(more, "more request waits", "more requests wait")} behind these.` : "";
 }

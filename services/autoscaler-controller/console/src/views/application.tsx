@@ -86,6 +86,7 @@ export function Application({ ns, name }: { ns: string; name: string }) {
         <Fact name="Saved" title="Against maxReplicas pods that are always there; against one">{s ? `${podTime(s.savedAgainstMaximum)} against ${app.maxReplicas}, ${podTime(s.savedAgainstOne)} against one pod` : "not known yet"}</Fact>
         <Fact name="Asleep">{s ? `${share(s.asleepSeconds, s.observedSeconds)} of ${duration(s.observedSeconds)}` : "–"}</Fact>
       </dl>
+      <Command line={`nemesis status ${name} -n ${ns} -o wide`} />
       <section aria-labelledby="line">
         <div class="bar"><h2 id="line">Time line</h2>
           <div class="tabs" role="group" aria-label="Span">{spans.map(([r, label]) => <button type="button" key={r} aria-pressed={span === r} onClick={() => setSpan(r)}>{label}</button>)}</div>

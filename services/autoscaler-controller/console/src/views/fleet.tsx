@@ -1,6 +1,6 @@
 // Fleet: a row per application, what needs attention first.
 import { useMemo, useState } from "preact/hooks";
-import { attention, chosen, idle, saved, sorted, sum, type Row, type Sorting } from "../fleet";
+import { attention, attentionWhy, chosen, idle, saved, sorted, sum, type Row, type Sorting } from "../fleet";
 import { Command, Empty, State, Table, Trouble, type Column } from "../parts";
 import { to, useQuery } from "../route";
 import { useNow, useStore } from "../store";
@@ -16,12 +16,12 @@ export function Fleet() {
   const rows = useMemo(() => sorted(chosen(store.rows.values(), text, state, now), sort.by, sort.down, now), [store.version, text, state, sort, now]);
   const columns: Column<Row>[] = [
     { name: "Application", sort: "name", cell: (r) => <a class="name" title={r.key} href={to("app", r.namespace, r.deployment)}><span class="quiet">{r.namespace}/</span>{r.deployment}</a> },
-    { name: "State", sort: "state", cell: (r) => <><State state={r.state} mode={r.mode} />{attention(r, now) && <span class="attention">{attention(r, now)}</span>}</> },
+    { name: "State", sort: "state", cell: (r) => <><State state={r.state} mode={r.mode} />{attention(r, now) && <span class="attention" title={attentionWhy(r) || undefined}>{attention(r, now)}</span>}</> },
     { name: "Pods", sort: "replicas", class: "n", title: "Ready, of those that are asked for, and the most there may be", cell: (r) => <>{r.ready}/{r.replicas} <span class="quiet wide">≤ {r.max}</span></> },
     { name: "Waiting", sort: "waiting", class: "n", cell: (r) => (r.waiting ? <strong>{count(r.waiting)}</strong> : <span class="quiet">0</span>) },
     { name: "Wake-up", class: "n wide", title: "How long the last one took, from the first request to the first byte of its answer", cell: (r) => (r.wakeUp ? <a href={to("wakeups", r.namespace, r.deployment)}>{r.wakeUp.seconds !== undefined ? duration(r.wakeUp.seconds) : r.wakeUp.outcome}</a> : <span class="quiet">–</span>) },
     { name: "Start", sort: "start", class: "n wide", title: "From the start call to ready: the median of the last starts", cell: (r) => (r.start ? duration(r.start) : <span class="quiet">–</span>) },
-    { name: "Asleep", sort: "idle", class: "n wide", title: "Which share of the time that was looked at it had no pod", cell: (r) => (idle(r) >= 0 ? `${Math.round(100 * idle(r))} %` : <span class="quiet">–</span>) },
+    { name: "Asleep", sort: "idle", class: "n wide", title: "Which share of the time that was looked at it had no pod", cell: (r) => (idle(r, now) >= 0 ? `${Math.round(100 * idle(r, now))} %` : <span class="quiet">–</span>) },
     { name: "Saved", sort: "saved", class: "n wide", title: "Against maxReplicas pods that are always there", cell: (r) => (r.savings ? podTime(saved(r, now)) : <span class="quiet">–</span>) },
   ];
   if (store.listed && store.rows.size === 0) {

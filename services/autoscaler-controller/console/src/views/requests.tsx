@@ -1,11 +1,43 @@
-// Requests: the log of the load balancer, which the page asks through the API server's proxy.
-import { useState } from "preact/hooks";
-import { ofBalancer, reachesBalancer, why, type ProxyLog } from "../api";
-import { Command, Empty, Trouble, useLoad } from "../parts";
+// Requests: the log of the load balancers, which the page asks through the API server's proxy.
+import { useMemo, useRef, useState } from "preact/hooks";
+import { reachesBalancer, why } from "../api";
+import { balancers, type Heard } from "../balancers";
+import { logs } from "../commands";
+import { logOf, older, oneLog, type LogPage, type Part } from "../log";
+import { Asked, Command, Empty, Trouble, useLoad } from "../parts";
 import { useQuery } from "../route";
-import { clock, duration } from "../words";
+import { clock, count, duration } from "../words";
 
-interface Page { items: ProxyLog[]; next?: string }
+// rowsAtMost bounds the page; the command shows any time of the log.
+const rowsAtMost = 2000;
+
+// Open are older requests beside the newest: while they are, nothing is read anew, so that none is missed between.
+interface Open { of: string; parts: Part[]; trouble: string }
+
+// useNewest are the newest requests of all load balancers. Where one log is all of theirs, one of them is asked.
+function useNewest(chosen: string, still: boolean) {
+  const one = useRef("");
+  return useLoad<Heard<LogPage> | undefined>(async (signal) => {
+    if (!reachesBalancer || still) return undefined;
+    const path = `proxy/logs?limit=100&${chosen}`;
+    if (one.current) {
+      try {
+        return { all: [await balancers.one<LogPage>(path, one.current, signal)], alone: "", silent: [] };
+      } catch (error) {
+        if (signal.aborted) throw error;
+        one.current = ""; // another one has it too
+      }
+    }
+    const heard = await balancers.all<LogPage>(path, signal);
+    if (oneLog(partsOf(heard))) one.current = heard.all[0]!.balancer;
+    return heard;
+  }, [chosen, still], still ? 0 : 5000);
+}
+
+function partsOf(heard: Heard<LogPage> | undefined): Part[] {
+  const parts = heard?.all.map(({ balancer, said }) => ({ balancer, items: said.items, next: said.next })) ?? [];
+  return oneLog(parts) ? parts.slice(0, 1) : parts;
+}
 
 export function Requests() {
   const [ns, setNs] = useQuery("namespace", "");
@@ -13,18 +45,23 @@ export function Requests() {
   const [status, setStatus] = useQuery("status", "");
   const [text, setText] = useQuery("text", "");
   const query = new URLSearchParams(Object.entries({ namespace: ns, deployment: name, status, text }).filter(([, v]) => v));
-  const first = useLoad<Page | undefined>(async (s) => (reachesBalancer ? ofBalancer<Page>(`proxy/logs?limit=100&${query}`, s) : undefined), [query.toString()], 5000);
-  const [more, setMore] = useState<{ of: string; items: ProxyLog[]; next?: string; trouble: string }>({ of: "", items: [], trouble: "" });
-  const mine = more.of === query.toString() ? more : { of: "", items: [], next: first.value?.next, trouble: "" };
-  const older = async () => {
-    try {
-      const page = await ofBalancer<Page>(`proxy/logs?limit=100&${query}&after=${encodeURIComponent(mine.next ?? "")}`);
-      setMore({ of: query.toString(), items: [...mine.items, ...page.items], next: page.next, trouble: "" });
-    } catch (error) {
-      setMore({ ...mine, trouble: why(error) });
-    }
+  const chosen = query.toString();
+  const [opened, open] = useState<Open | undefined>();
+  const [busy, setBusy] = useState(false);
+  const mine = opened?.of === chosen ? opened : undefined;
+  const first = useNewest(chosen, mine !== undefined);
+  const log = useMemo(() => logOf(mine?.parts ?? partsOf(first.value)), [mine, first.value]);
+  const further = async () => {
+    const parts = mine?.parts ?? partsOf(first.value);
+    open({ of: chosen, parts, trouble: "" });
+    setBusy(true);
+    const path = `proxy/logs?limit=100&${chosen}&after=`;
+    const ask = async (balancer: string, after: string) => (await balancers.one<LogPage>(path + encodeURIComponent(after), balancer, new AbortController().signal)).said;
+    const read = await older(parts, ask);
+    setBusy(false);
+    open((now) => (now?.of === chosen ? { of: chosen, parts: read.parts, trouble: read.failed ? why(read.failed) : "" } : now));
   };
-  const line = `nemesis logs${name ? ` ${name}` : ""}${ns ? ` -n ${ns}` : " -A"}${status ? ` --status ${status}` : ""}`;
+  const line = logs({ namespace: ns, deployment: name, status, text });
   if (!reachesBalancer) {
     return (
       <>
@@ -38,7 +75,7 @@ export function Requests() {
       </>
     );
   }
-  const items = [...(first.value?.items ?? []), ...mine.items];
+  const items = log.items.slice(0, rowsAtMost);
   return (
     <>
       <h1>Requests</h1>
@@ -48,8 +85,10 @@ export function Requests() {
         <label>Status <input value={status} placeholder="404 or 5xx" size={6} pattern="[1-5]([0-9][0-9]|xx)" onChange={(e) => e.currentTarget.checkValidity() && setStatus(e.currentTarget.value.trim())} /></label>
         <label>Text <input type="search" value={text} onChange={(e) => setText(e.currentTarget.value)} /></label>
       </div>
-      <Trouble text={first.trouble || mine.trouble} />
-      {first.value && items.length === 0 ? <Empty title="No request"><p>{query.size ? "None fits this selection." : "None was sent yet, or you see no namespace that had any."}</p></Empty> : (
+      <Trouble text={mine ? mine.trouble : first.trouble} />
+      <Asked of={mine ? undefined : first.value} />
+      {mine && <p role="status">Older requests are open: this list stands still, and new ones are not added. <button type="button" onClick={() => open(undefined)}>Back to the newest</button></p>}
+      {(mine || first.value) && items.length === 0 ? <Empty title="No request"><p>{query.size ? "None fits this selection." : "None was sent yet, or you see no namespace that had any."}</p></Empty> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Requests">
           <table class="list"><thead><tr><th scope="col">Time</th><th scope="col">Request</th><th scope="col" class="n">Status</th><th scope="col" class="n">Took</th><th scope="col" class="n wide">Waited</th><th scope="col" class="wide">Pod</th></tr></thead>
             <tbody>{items.map((l) => (
@@ -60,7 +99,8 @@ export function Requests() {
             ))}</tbody></table>
         </div>
       )}
-      {mine.next && items.length > 0 && <button type="button" onClick={older}>Older</button>}
+      {log.more && items.length < rowsAtMost && <button type="button" disabled={busy} onClick={further}>{busy ? "…" : "Older"}</button>}
+      {items.length >= rowsAtMost && <p class="quiet">The page shows {count(rowsAtMost)} of them; the command shows those of any time, with --since and --until.</p>}
       <Command line={line} />
     </>
   );

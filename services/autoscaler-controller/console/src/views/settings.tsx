@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, health, may, rights, send, type Schemas } from "../api";
 import type { Health } from "../certificates";
-import { attention, grave } from "../fleet";
+import { attention, attentionWhy, grave } from "../fleet";
 import { Act, Command, Fact, useLoad } from "../parts";
 import { to } from "../route";
 import { useNow, useStore } from "../store";
@@ -34,11 +34,13 @@ export function Settings() {
         </dl>
         {(well.value?.waitingFor ?? []).concat(well.value?.trouble ?? []).map((t) => <p class="trouble" key={t}>{t}</p>)}
         <h3>Load balancers</h3>
-        {heard.length === 0 ? <p class="quiet">None has reported. Without one requests reach no application by Nemesis: <code>kubectl -n nemesis-system get pods</code></p>
+        {balancers.trouble && <p class="trouble" role="alert">Which ones report is not known: {balancers.trouble}</p>}
+        {balancers.value && balancers.value.items.length === 0 ? <p class="quiet">Which ones report is told with an application, and you see none.</p>
+          : balancers.value && heard.length === 0 ? <p class="quiet">None has reported. Without one requests reach no application by Nemesis: <code>kubectl -n nemesis-system get pods</code></p>
           : <ul class="plain">{heard.map((b) => <li key={b.name}><code>{b.name}</code> reported {duration(b.ageSeconds)} ago{b.ageSeconds > 10 && <strong> – stale: nothing sleeps until it is heard or gone</strong>}</li>)}</ul>}
         <Certificates controller={well.value} />
         <h3>Applications that need a look</h3>
-        {look.length === 0 ? <p class="quiet">None.</p> : <ul class="plain">{look.map((r) => <li key={r.key}><a href={to("app", r.namespace, r.deployment)}>{r.key}</a>: {attention(r, now)}</li>)}</ul>}
+        {look.length === 0 ? <p class="quiet">None.</p> : <ul class="plain">{look.map((r) => <li key={r.key}><a href={to("app", r.namespace, r.deployment)}>{r.key}</a>: {attention(r, now)}{attentionWhy(r) && <span class="quiet"> – {attentionWhy(r)}</span>}</li>)}</ul>}
         <Command line="nemesis check" />
       </section>
       <section aria-labelledby="settings">

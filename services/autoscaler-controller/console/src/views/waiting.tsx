@@ -1,25 +1,24 @@
 // Waiting room: for which applications requests wait now, and, where the load balancer can be asked, which ones since when.
 import { useMemo } from "preact/hooks";
-import { ofBalancer, reachesBalancer, type WaitingList } from "../api";
-import { Command, Empty, State, Trace, Trouble, useLoad } from "../parts";
+import { reachesBalancer, type WaitingList } from "../api";
+import { balancers, type Heard } from "../balancers";
+import { Asked, Command, Empty, State, Trace, Trouble, useLoad } from "../parts";
 import { to } from "../route";
 import { useNow, useStore } from "../store";
-import { awaited, unnamed, waitersOf, type Waiter } from "../waiters";
-import { clock, count, duration } from "../words";
-
-interface Heard { list: WaitingList; read: number }
+import { awaitedBy, unnamed, waitersOf, type Waiter } from "../waiters";
+import { clock, count, duration, plural } from "../words";
 
 export function Waiting() {
   const store = useStore();
   const now = useNow();
   const rows = [...store.rows.values()].filter((r) => r.waiting > 0 || r.state === "Waking").sort((a, b) => b.waiting - a.waiting || (a.key < b.key ? -1 : 1));
   const some = rows.length > 0;
-  const heard = useLoad<Heard | undefined>(async (s) => (reachesBalancer ? { list: await ofBalancer<WaitingList>("loadbalancer/waiting?limit=20", s), read: Date.now() } : undefined), [some], some ? 1000 : 5000);
-  const list = heard.value?.list;
-  const waiters = useMemo(() => (heard.value ? waitersOf(heard.value.list, heard.value.read, now) : []), [heard.value, now]);
+  const heard = useLoad<Heard<WaitingList> | undefined>(async (s) => (reachesBalancer ? balancers.all<WaitingList>("loadbalancer/waiting?limit=20", s) : undefined), [some], some ? 1000 : 5000);
+  const lists = heard.value?.all ?? [];
+  const waiters = useMemo(() => waitersOf(heard.value?.all ?? [], now), [heard.value, now]);
   const oldest = new Map<string, Waiter>();
   for (const w of waiters) if (!oldest.has(w.key)) oldest.set(w.key, w);
-  const why = new Map(list?.items.map((room) => [`${room.namespace}/${room.deployment}`, awaited(room)]));
+  const why = awaitedBy(lists);
   return (
     <>
       <h1>Waiting room</h1>
@@ -32,19 +31,20 @@ export function Waiting() {
         </div>
       )}
       <Trouble text={heard.trouble} />
+      <Asked of={heard.value} />
       {waiters.length > 0 && (
         <section aria-labelledby="who">
           <h2 id="who">Who waits, the oldest first</h2>
           <div class="scroll" tabIndex={0} role="region" aria-label="Who waits">
-            <table class="list" aria-live="off"><thead><tr><th scope="col">Since</th><th scope="col" class="n">Waits</th><th scope="col" class="n">Left</th><th scope="col">Request</th><th scope="col" class="wide">From</th><th scope="col" class="wide">Trace</th></tr></thead>
+            <table class="list" aria-live="off"><thead><tr><th scope="col">Since</th><th scope="col" class="n">Waits</th><th scope="col" class="n">Left</th><th scope="col">Request</th><th scope="col" class="wide">From</th><th scope="col" class="wide">At</th><th scope="col" class="wide">Trace</th></tr></thead>
               <tbody>{waiters.map((w, i) => (
-                <tr key={`${w.key} ${w.arrivedAt} ${i}`}>
+                <tr key={`${w.balancer} ${w.key} ${w.arrivedAt} ${i}`}>
                   <td><time dateTime={w.arrivedAt}>{clock(w.arrivedAt)}</time></td><td class="n"><strong>{duration(w.waited)}</strong></td><td class="n" title="Until it is answered 503 or 429, if nothing changes">{w.left > 0 ? duration(w.left) : "over"}</td>
-                  <td>{w.what} <a href={to("app", w.namespace, w.deployment)}>{w.key}</a>{w.tries > 0 && <span class="quiet"> after {w.tries} that did not take it</span>}</td><td class="wide">{w.from || "–"}</td><td class="wide">{w.traceId ? <Trace id={w.traceId} /> : "–"}</td>
+                  <td>{w.what} <a href={to("app", w.namespace, w.deployment)}>{w.key}</a>{w.tries > 0 && <span class="quiet"> after {w.tries} that did not take it</span>}</td><td class="wide">{w.from || "–"}</td><td class="wide quiet">{w.balancer}</td><td class="wide">{w.traceId ? <Trace id={w.traceId} /> : "–"}</td>
                 </tr>
               ))}</tbody></table>
           </div>
-          {list && <p class="quiet">{unnamed(list)} At the load balancer <code>{list.balancer}</code>; the command asks all.</p>}
+          <p class="quiet">{unnamed(lists)} {plural(lists.length, "load balancer was", "load balancers were")} asked.</p>
         </section>
       )}
       {!reachesBalancer && <p class="quiet">Since when each request waits is the load balancer's to say, which is reached where the console is opened through the API server, as Requests says; the command asks it too.</p>}

@@ -1,10 +1,11 @@
 // Wake-up: where the seconds of the last one went, beside how long starts took before.
 import type { WakeUp as One } from "../api";
+import { woken } from "../fleet";
 import { Command, Empty, Trace, Trouble } from "../parts";
 import { to } from "../route";
 import { calledAt, compared, learnedOf, startOf } from "../starts";
-import { useStore } from "../store";
-import { clock, duration, spaced } from "../words";
+import { useNow, useStore } from "../store";
+import { ago, clock, duration, spaced } from "../words";
 import { useApplication, useAutoscaler } from "./application";
 
 const meaning: Record<string, string> = {
@@ -93,18 +94,23 @@ function Starts({ of, trouble }: { of: number[]; trouble: string }) {
   );
 }
 
-// WakeUps are all applications that woke up, the newest known first.
+const shownWakeUps = 200;
+
+// WakeUps are all applications that woke up, the newest first.
 export function WakeUps() {
   const store = useStore();
-  const rows = [...store.rows.values()].filter((r) => r.wakeUp).sort((a, b) => Number(b.wakeUp!.outcome === "Pending") - Number(a.wakeUp!.outcome === "Pending") || (b.wakeUp!.seconds ?? 0) - (a.wakeUp!.seconds ?? 0)).slice(0, 200);
+  const now = useNow(5000);
+  const all = woken(store.rows.values());
+  const rows = all.slice(0, shownWakeUps);
   return (
     <>
       <h1>Wake-ups</h1>
       {rows.length === 0 ? <Empty title="None was seen yet"><p>An application that sleeps is woken by the first request for it. Its phases, from the request to the first byte of the answer, are shown here.</p></Empty> : (
-        <table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Outcome</th><th scope="col" class="n">Took</th><th scope="col" class="n">Learned start</th></tr></thead>
-          <tbody>{rows.map((r) => <tr key={r.key}><td><a href={to("wakeups", r.namespace, r.deployment)}>{r.key}</a></td><td>{r.wakeUp!.outcome}</td><td class="n">{r.wakeUp!.seconds !== undefined ? duration(r.wakeUp!.seconds) : "–"}</td><td class="n">{r.start ? duration(r.start) : "–"}</td></tr>)}</tbody></table>
+        <table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Woke</th><th scope="col">Outcome</th><th scope="col" class="n">Took</th><th scope="col" class="n">Learned start</th></tr></thead>
+          <tbody>{rows.map((r) => <tr key={r.key}><td><a href={to("wakeups", r.namespace, r.deployment)}>{r.key}</a></td><td>{ago(new Date(r.wakeUp!.at).toISOString(), now)}</td><td>{r.wakeUp!.outcome}</td><td class="n">{r.wakeUp!.seconds !== undefined ? duration(r.wakeUp!.seconds) : "–"}</td><td class="n">{r.start ? duration(r.start) : "–"}</td></tr>)}</tbody></table>
       )}
-      <Command line="nemesis wakeups APP" />
+      {all.length > rows.length && <p class="quiet">The newest {shownWakeUps} of {all.length}; the command shows all.</p>}
+      <Command line="nemesis wakeups -A" />
     </>
   );
 }
