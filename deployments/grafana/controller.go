@@ -7,7 +7,7 @@ func controller() *builder {
 
 	section(b, "At a glance",
 		figure("Shards without a leader", "Their applications are neither started nor scaled. Without shards there is one shard.", count, 1, `sum(1 - max by (shard) (nemesis_shard_leader{@}))`),
-		figure("Load balancers heard", "Of those whose report is fresh, as the leader has it.", count, 0, `max(nemesis_balancers{@,report="fresh"})`),
+		figure("Load balancers heard", "Of those whose report is fresh, as the leader has it; of several shards' leaders the one that hears fewest.", count, 0, `min(nemesis_balancers{@,report="fresh"} and on (job, instance) nemesis_leader{@} == 1)`),
 		figure("Load balancers silent", "They are not gone and do not report: nothing is scaled down meanwhile.", count, 1, `max(nemesis_balancers{@,report="stale"})`),
 		figure("Cannot be scaled", "Applications whose last scaling failed. The condition AbleToScale of their CustomAutoscaler says why.", count, 1, `sum(nemesis_scale_backoffs{@})`),
 		figure("Decisions, p99", "From the oldest news of an application to the decision on it.", seconds, 1, `histogram_quantile(0.99, sum by (le) (rate(nemesis_decision_delay_seconds_bucket{@}$rate)))`),
@@ -60,7 +60,7 @@ func controller() *builder {
 			query{`sum by (reason) (rate(nemesis_bodies_refused_total{@}$rate))`, "body: {{reason}}"}, query{`sum(rate(nemesis_connections_refused_total{@}$rate))`, "connection"},
 			query{`sum(rate(nemesis_connections_not_kept_total{@}$rate))`, "not kept"}),
 		lines("Watches ended", "Watches of CustomAutoscalers that ended or were refused, by how.", perSecond, query{`sum by (end) (rate(nemesis_watches_ended_total{@}$rate))`, "{{end}}"}),
-		lines("Claims refused", "Targets of CustomAutoscalers whose host and prefix somebody else has; the log says who.", count, query{`sum by (by) (nemesis_claims_refused{@})`, "{{by}}"}),
+		lines("Claims refused", "Targets of CustomAutoscalers whose host and prefix somebody else has, which each replica counts; the log says who.", count, query{`max by (by) (nemesis_claims_refused{@})`, "{{by}}"}),
 		lines("Served without the leader", "Requests that a follower served itself because the leader did not answer.", perSecond, query{`sum(rate(nemesis_relay_errors_total{@}$rate))`, "relays"}),
 	)
 	section(b, "History, and what sleeping saves",
