@@ -33,6 +33,7 @@ func main() {
 func write(folder string) error {
 	root := command.Root()
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	page := bytes.NewBufferString(head)
 	if err := markdown(page, root); err != nil {
 		return err

@@ -30,7 +30,7 @@ type Finding struct {
 // Look says of each thing how it is.
 func Look(f Facts) []Finding {
 	looks := []func(Facts) []Finding{
-		resource, controller, pods, versions, leader, authority, rights, balancers, settings, reports, logs, policies, clocks, applications,
+		resource, controller, pods, versions, leader, authority, shown, rights, balancers, settings, reports, logs, policies, clocks, applications,
 	}
 	all := make([]Finding, 0, 2*len(looks))
 	for _, look := range looks {

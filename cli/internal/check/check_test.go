@@ -21,13 +21,13 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // well is an installation with nothing wrong.
 func well() Facts {
 	balancer := func(name string) Balancer {
-		return Balancer{Service: Service{Ready: true}, Name: name, Connected: true, Age: time.Second, Settings: "policy random"}
+		return Balancer{Service: Service{Ready: true, Certificates: certificates("port", "data", "authority")}, Name: name, Connected: true, Age: time.Second, Settings: "policy random"}
 	}
 	pod := func(service string, n int) Pod {
 		return Pod{Name: fmt.Sprint(service, "-", n), Service: service, Version: "0.2.0", Ready: true}
 	}
 	return Facts{
-		Now: now, Controller: Service{Ready: true}, Balancers: []Balancer{balancer("lb-1"), balancer("lb-2")},
+		Now: now, Controller: Service{Ready: true, Certificates: certificates("port", "webhook", "authority")}, Balancers: []Balancer{balancer("lb-1"), balancer("lb-2")},
 		Pods:      []Pod{pod("autoscaler-controller", 1), pod("autoscaler-controller", 2), pod("load-balancer", 1), pod("load-balancer", 2)},
 		Leases:    []Lease{{"autoscaler-controller", "c-1", now.Add(-2 * time.Second), 15 * time.Second}},
 		Authority: []Certificate{{"old", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -1)}, {"new", now.AddDate(0, -1, 0), now.AddDate(1, 0, 0)}}, Policies: 3,
@@ -35,6 +35,18 @@ func well() Facts {
 		Clocks:       []Clock{{"the API server", now, now.Add(-time.Second), now.Add(time.Second)}},
 		Applications: []Application{{Name: "shop/cart", Reports: []Report{{"lb-1", time.Second}, {"lb-2", 2 * time.Second}}}},
 	}
+}
+
+// certificates are good for a day, half of which is over; of authorities there is one that has ended, too, and one to come.
+func certificates(uses ...string) []Certificate {
+	var all []Certificate
+	for _, use := range uses {
+		all = append(all, Certificate{use, now.Add(-12 * time.Hour), now.Add(12 * time.Hour)})
+		if use == ofAuthority {
+			all = append(all, Certificate{use, now.AddDate(-1, 0, 0), now.AddDate(0, 0, -1)}, Certificate{use, now.AddDate(0, 0, 1), now.AddDate(1, 0, 0)})
+		}
+	}
+	return all
 }
 
 func allowed() []Right {
@@ -89,6 +101,15 @@ func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
 		"the authority old ended on 2026-01-01":                     {"certificates", Fault, func(f *Facts) { f.Authority = f.Authority[:1] }},
 		"the authority new ends on 2026-01-03":                      {"certificates", Warning, func(f *Facts) { f.Authority[1].Until = now.AddDate(0, 0, 1) }},
 		"by this clock it is not good yet":                          {"certificates", Fault, func(f *Facts) { f.Authority[1].From = now.Add(time.Minute) }},
+		"lb-2: the certificate for clients of the data port ended on 2026-01-01T03:04:05Z, 24 h ago: nobody takes it": {"certificates", Fault, func(f *Facts) { f.Balancers[1].Certificates[1].Until = now.AddDate(0, 0, -1) }},
+		"lb-1: the certificate for clients of the data port ends on 2026-01-02T03:14:05Z, in 10 m":                    {"certificates", Warning, func(f *Facts) { f.Balancers[0].Certificates[1].Until = now.Add(10 * time.Minute) }},
+		"lb-1: the certificate for the other services begins on 2026-01-02T03:09:05Z: by this clock":                  {"certificates", Fault, func(f *Facts) { f.Balancers[0].Certificates[0].From = now.Add(5 * time.Minute) }},
+		"the controller: the certificate for the API server's questions ended":                                        {"certificates", Fault, func(f *Facts) { f.Controller.Certificates[1].Until = now }},
+		"lb-1: the certificate of the authority that it verifies others by ended":                                     {"certificates", Fault, func(f *Facts) { f.Balancers[0].Certificates = f.Balancers[0].Certificates[3:4] }},
+		"lb-1: the certificate of the authority that it verifies others by begins":                                    {"certificates", Fault, func(f *Facts) { f.Balancers[0].Certificates = f.Balancers[0].Certificates[3:] }},
+		"lb-1: the certificate for carrier pigeons ended": {"certificates", Fault, func(f *Facts) {
+			f.Balancers[0].Certificates[0] = Certificate{"carrier pigeons", now.AddDate(-1, 0, 0), now}
+		}},
 		"has not heard of the controller for 3 s":                   {"load balancer lb-1", Fault, func(f *Facts) { f.Balancers[0].Connected, f.Balancers[0].Age = false, 3*time.Second }},
 		"for 71 s, and goes on with what it knows: refused":         {"load balancer lb-1", Fault, func(f *Facts) { f.Balancers[0].Age, f.Balancers[0].LastError = 71*time.Second, "refused" }},
 		"it is not ready: it waits for routes":                      {"load balancer lb-2", Fault, func(f *Facts) { f.Balancers[1].Service = Service{Waiting: []string{"routes"}} }},
@@ -123,6 +144,26 @@ func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
 		if !found || Worst(all) == OK {
 			t.Errorf("%s %s %q is not in %+v", c.check, c.level, said, all)
 		}
+	}
+}
+
+func TestAuthority_TheOneThatIsGoodNowCounts(t *testing.T) {
+	f := well()
+	f.Authority = append(f.Authority, Certificate{"to come", now.AddDate(0, 0, 1), now.AddDate(3, 0, 0)})
+	if got := authority(f); len(got) != 1 || got[0].Level != OK || !strings.HasPrefix(got[0].Says, "the authority new ") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Services of an older version do not say what they have.
+func TestShown_WhatServicesDoNotSayIsNoFault(t *testing.T) {
+	f := well()
+	f.Controller.Certificates = nil
+	for i := range f.Balancers {
+		f.Balancers[i].Certificates = nil
+	}
+	if got := shown(f); len(got) != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -93,34 +93,6 @@ func leader(f Facts) []Finding {
 	return all
 }
 
-// expiring is how long before its end an authority is to be looked at: it is renewed long before that.
-const expiring = 14 * 24 * time.Hour
-
-func authority(f Facts) []Finding {
-	if f.AuthorityErr != nil {
-		return unseen("certificates", f.AuthorityErr)
-	}
-	if len(f.Authority) == 0 {
-		return one("certificates", Fault, "kubectl -n NAMESPACE get configmap nemesis-ca; the controller makes it, and says in its log why it does not", "the authority nemesis-ca has no certificate")
-	}
-	last := f.Authority[0]
-	for _, c := range f.Authority {
-		if c.Until.After(last.Until) {
-			last = c
-		}
-	}
-	switch left := last.Until.Sub(f.Now); {
-	case left <= 0:
-		return one("certificates", Fault, "restart the controller, and look into its log: it renews the authority (Secret nemesis-ca-key), unless it is yours", "the authority %s ended on %s", last.Name, last.Until.UTC().Format(time.DateOnly))
-	case left < expiring:
-		return one("certificates", Warning, "the controller renews its own authority long before; one of yours is yours to renew", "the authority %s ends on %s", last.Name, last.Until.UTC().Format(time.DateOnly))
-	case f.Now.Before(last.From):
-		return one("certificates", Fault, "set the clocks", "the authority %s begins on %s: by this clock it is not good yet", last.Name, last.From.UTC().Format(time.RFC3339))
-	default:
-		return one("certificates", OK, "", "the authority %s lasts until %s", cmp.Or(last.Name, "nemesis-ca"), last.Until.UTC().Format(time.DateOnly))
-	}
-}
-
 func policies(f Facts) []Finding {
 	switch {
 	case f.PoliciesErr != nil:

@@ -43,6 +43,7 @@ type Service struct {
 	Err               error
 	Ready             bool
 	Waiting, Troubles []string
+	Certificates      []Certificate // that it shows and verifies others by; the Name of each is its use
 }
 
 // Balancer is a load balancer.
@@ -76,7 +77,7 @@ type Lease struct {
 	Lasts        time.Duration
 }
 
-// Certificate is one of the authority that the services are verified by.
+// Certificate is one of the authority that the services are verified by, or of a service.
 type Certificate struct {
 	Name        string
 	From, Until time.Time

@@ -122,6 +122,21 @@ func TestCheck_AllIsWell(t *testing.T) {
 	golden(t, "check-well.txt", text)
 }
 
+// What /readyz says of certificates is judged, the data port's, too.
+func TestCheck_ACertificateThatEndedIsAFault(t *testing.T) {
+	w := wellWorld(t)
+	w.health = `{"status":"ok","certificates":[{"use":"port","begins":"2026-01-01T15:04:05Z","ends":"2026-01-02T15:04:05Z"},{"use":"data","begins":"2025-10-01T00:00:00Z","ends":"2026-01-01T03:04:05Z"}]}`
+	got := w.run(t, "check", "--kubeconfig", cluster(t, wellCluster(t)))
+	if got.code != unwell || !strings.Contains(got.out, "the certificate for clients of the data port ended on 2026-01-01T03:04:05Z") || strings.Contains(got.out, "for the other services") {
+		t.Errorf("exit code %d: %s", got.code, got.out)
+	}
+	w.health = strings.ReplaceAll(w.health, `"ends":"2026-01-01T`, `"ends":"2026-03-01T`)
+	got = w.run(t, "check", "--kubeconfig", cluster(t, wellCluster(t)))
+	if got.code != done || !strings.Contains(got.out, "the services show 6 that are good; the first to end does on 2026-01-02T15:04:05Z") {
+		t.Errorf("exit code %d: %s", got.code, got.out)
+	}
+}
+
 func TestCheck_TheControllersRightsAreThoseOfItsAccount(t *testing.T) {
 	const system = "nemesis-system"
 	scale := func(s authorizationv1.SubjectAccessReviewSpec) bool {

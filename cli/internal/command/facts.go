@@ -74,7 +74,11 @@ func (t *tool) read(ctx context.Context, path string, into any) error {
 }
 
 func serviceOf(h common.Health, err error) check.Service {
-	return check.Service{Err: err, Ready: h.Status == common.Ok, Waiting: value(h.WaitingFor), Troubles: value(h.Trouble)}
+	s := check.Service{Err: err, Ready: h.Status == common.Ok, Waiting: value(h.WaitingFor), Troubles: value(h.Trouble)}
+	for _, c := range value(h.Certificates) {
+		s.Certificates = append(s.Certificates, check.Certificate{Name: c.Use, From: c.Begins, Until: c.Ends})
+	}
+	return s
 }
 
 // errPart says that a part was seen.

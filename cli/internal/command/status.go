@@ -21,10 +21,11 @@ func status(t *tool) *cobra.Command {
 		Use: "status [APP]", GroupID: asks,
 		Short: "What sleeps, wakes and works, and what needs attention",
 		Long: `Without APP a line for each application, those that need attention first. With APP all that is known of it: replicas, pods, traffic,
-what the pods use, conditions and the last decision.`,
+what the pods use, conditions and the last decision; with -o wide of each pod what is on it and waits in it, its KV cache and GPUs, and
+how the load balancers take it: usable, or ejected, draining, busy, ramping up.`,
 		Example: `  nemesis status                    # of the context's namespace
   nemesis status -A --watch         # of all that you may see, as it changes
-  nemesis status modelserver        # one of them
+  nemesis status modelserver        # one of them; -o wide: how load balancers take its pods
   nemesis status -o json | jq -r '.[] | select(.state == "Asleep").deployment'`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.completeNames,
@@ -36,7 +37,11 @@ what the pods use, conditions and the last decision.`,
 				}
 				return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 					a, err := t.nemesis.Application(ctx, name)
-					return view{a, func(w io.Writer) { t.describe(w, a) }}, err
+					var taken *taking
+					if err == nil && t.wide() {
+						taken = new(t.takingOf(ctx, a))
+					}
+					return view{a, func(w io.Writer) { t.describe(w, a, taken) }}, err
 				})
 			}
 			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
@@ -214,8 +219,8 @@ func mode(a autoscaler.Application) autoscaler.ScalingMode {
 	return *a.Mode
 }
 
-// describe is all that is known of one application.
-func (t *tool) describe(w io.Writer, a autoscaler.Application) {
+// describe is all that is known of one application; taken is how its pods are taken, nil where nobody asked.
+func (t *tool) describe(w io.Writer, a autoscaler.Application, taken *taking) {
 	p := t.palette()
 	fmt.Fprintf(w, "%s  %s\n", p.Paint(show.Strong, client.Of(a).String()), p.Paint(tone(a.State), string(a.State)))
 	line := func(name, text string) {
@@ -235,7 +240,7 @@ func (t *tool) describe(w io.Writer, a autoscaler.Application) {
 	for _, m := range value(a.Metrics) {
 		line(strings.ToLower(strings.ReplaceAll(m.MetricType, "_", " ")), metric(m))
 	}
-	t.podsOf(w, a)
+	t.podsOf(w, a, taken)
 	for _, fault := range troubles(a, t.Now()) {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "!"), show.Line(fault))
 	}
@@ -287,58 +292,4 @@ func metric(m autoscaler.MetricMean) string {
 		text += ", " + show.Seconds(*m.AgeSeconds) + " old"
 	}
 	return text
-}
-
-// podsOf is a line for each pod.
-func (t *tool) podsOf(w io.Writer, a autoscaler.Application) {
-	if len(a.Pods) == 0 {
-		return
-	}
-	table := show.Table{Heads: []string{"POD", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "NODE", "WHY"}}
-	gpus := slices.ContainsFunc(a.Pods, func(p autoscaler.Pod) bool { return gpuUse(p) != "" }) // most clusters have none
-	if gpus {
-		table.Heads = slices.Insert(table.Heads, 6, "GPU")
-	}
-	for _, p := range a.Pods {
-		cpu, memory := "", ""
-		if p.Metrics != nil {
-			cpu, memory = amount(p.Metrics.Values.CpuUsage, "m"), amount(p.Metrics.Values.MemoryUsage, "MiB")
-		}
-		state := show.Cell{Text: string(p.State), Tone: show.Busy}
-		switch {
-		case p.Alive:
-			state.Tone = show.Good
-		case p.State == autoscaler.PodStateFailed:
-			state.Tone = show.Bad
-		}
-		cells := []show.Cell{
-			{Text: p.Name}, state, {Text: show.Ago(p.CreatedAt, t.Now())}, {Text: fmt.Sprint(p.Restarts)},
-			{Text: cpu}, {Text: memory}, {Text: value(p.Node)}, {Text: value(p.Message)},
-		}
-		if gpus {
-			cells = slices.Insert(cells, 6, show.Cell{Text: gpuUse(p)})
-		}
-		table.Cells(cells...)
-	}
-	fmt.Fprintln(w)
-	table.Write(w, t.palette())
-}
-
-// gpuUse is what a pod uses of its GPUs, as far as it is known: of a slice of one its memory alone.
-func gpuUse(p autoscaler.Pod) string {
-	if p.Metrics == nil {
-		return ""
-	}
-	v := p.Metrics.Values
-	var parts []string
-	for _, part := range []string{amount(v.GpuUsage, "%"), amount(v.GpuMemoryUsage, "MiB"), amount(v.GpuPower, "W")} {
-		if part != "" {
-			parts = append(parts, part)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-func amount(v *float64, unit string) string {
-	return ifKnown(v, func(v float64) string { return show.Number(v) + " " + unit })
 }

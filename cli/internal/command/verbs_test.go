@@ -9,6 +9,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
 
 func TestStatus_AttentionFirstThenWhatWorks(t *testing.T) {
@@ -33,6 +34,18 @@ func TestVersion_IsThatOfTheFlag(t *testing.T) {
 	if got, want := w.run(t, "version").ok(t), w.run(t, "--version").ok(t); got != want || !strings.HasPrefix(got, "nemesis ") {
 		t.Errorf("%q, and the flag says %q", got, want)
 	}
+}
+
+func TestVersion_ForPrograms(t *testing.T) {
+	w := newWorld(t)
+	var got versions
+	if err := json.Unmarshal([]byte(w.run(t, "version", "-o", "json").ok(t)), &got); err != nil || got.Version != build.Version() || got.Revision == "" || !strings.HasPrefix(got.Go, "go1.") {
+		t.Errorf("%+v %v", got, err)
+	}
+	if text := w.run(t, "version", "-o", "yaml").ok(t); !strings.Contains(text, "version: "+build.Version()+"\n") {
+		t.Error(text)
+	}
+	w.run(t, "version", "-o", "xml").fails(t, misused, "--output xml is not allowed")
 }
 
 func TestStatus_NothingThere(t *testing.T) {
