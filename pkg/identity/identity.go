@@ -241,7 +241,8 @@ func (v *Verifier) drop(now time.Time) bool {
 			break
 		}
 	}
-	if now.Unix()-oldest.last(now) < int64(inUse/time.Second) {
+	// By a clock that was set back it was used in the future: that is no use.
+	if age := now.Unix() - oldest.last(now); age >= 0 && age < int64(inUse/time.Second) {
 		return false
 	}
 	delete(v.known, sum)

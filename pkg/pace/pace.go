@@ -7,6 +7,7 @@
 package pace
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -31,6 +32,7 @@ type Paces[K comparable] struct {
 	rested map[K]time.Duration // when each will have rested
 	look   int                 // for those who have, once there are so many
 	looked time.Duration       // last
+	peak   int                 // how many there were since the map was made, which never becomes smaller
 }
 
 // New remembers so many who have not rested. Where there are more, of some of them the one that will have soonest begins anew.
@@ -43,7 +45,7 @@ func (p *Paces[K]) at(now time.Time) time.Duration {
 	if p.began.IsZero() {
 		p.began = now
 	}
-	return now.Sub(p.began)
+	return max(now.Sub(p.began), 0)
 }
 
 // Take takes one time of somebody's, or tells that there is none left.
@@ -70,17 +72,23 @@ func (p *Paces[K]) Spent(who K, pace Pace, now time.Time) bool {
 }
 
 func spent(rested, at time.Duration, pace Pace) bool {
-	return rested-at > time.Duration(pace.Burst-1)*pace.each()
+	return pace.Burst < 1 || rested-at > time.Duration(pace.Burst-1)*pace.each()
 }
 
 // makeRoom makes it for one more.
 func (p *Paces[K]) makeRoom(at time.Duration) {
 	full := len(p.rested) >= p.most
 	if len(p.rested) >= p.look && (!full || at-p.looked >= lookAgain) {
+		p.peak = max(p.peak, len(p.rested))
 		for who, rested := range p.rested {
 			if rested <= at {
 				delete(p.rested, who)
 			}
+		}
+		if p.peak > 8*max(len(p.rested), least) {
+			smaller := make(map[K]time.Duration, len(p.rested))
+			maps.Copy(smaller, p.rested)
+			p.rested, p.peak = smaller, len(smaller)
 		}
 		// Twice as many as have not: so that who comes pays for looking at two.
 		p.look, p.looked = min(max(2*len(p.rested), least), p.most), at

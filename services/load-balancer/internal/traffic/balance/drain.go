@@ -24,22 +24,20 @@ func (b *Pool) setAside(i int, room int32) {
 	}
 }
 
-// fromAside is the one of those with the fewest requests in flight that can take one more, -1 is none. A busy one goes
-// before a draining one, which is to become empty.
+// fromAside is the one of those with the fewest requests in flight that can take one more, -1 is none. Where there is
+// a busy one, be it full, it is none that drains, which is to become empty.
 func (b *Pool) fromAside(now time.Time) (best int, reason string) {
-	best = -1
-	drains := false
+	best, reason = -1, "draining, and no other pod serves"
+	drains := true
 	for _, i := range b.aside {
-		if b.load[i] >= b.pods[i].ceiling() {
-			continue
+		if drains && !b.pods[i].Draining(now) {
+			best, reason, drains = -1, "busy, as are all others that serve", false
 		}
-		draining := b.pods[i].Draining(now)
-		if best < 0 || drains && !draining || drains == draining && b.load[i] < b.load[best] {
-			best, drains = i, draining
+		if drains || !b.pods[i].Draining(now) {
+			if b.load[i] < b.pods[i].ceiling() && (best < 0 || b.load[i] < b.load[best]) {
+				best = i
+			}
 		}
 	}
-	if drains {
-		return best, "draining, and no other pod serves"
-	}
-	return best, "busy, as are all others that serve"
+	return best, reason
 }

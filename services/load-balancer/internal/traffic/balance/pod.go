@@ -89,8 +89,17 @@ func (p *Pod) Sent() int32 {
 	return p.inFlight
 }
 
-// Released counts it off.
+// Released counts it off; where it was worked on, whoever waits for a place finds one.
 func (p *Pod) Released() {
+	p.Returned()
+	// Of many pods one is not looked at for that alone: its rest is over soon by itself.
+	if p.rest.Released() && p.pool != nil && len(p.pool.pods) <= fewPods {
+		p.changed()
+	}
+}
+
+// Returned counts it off, and says nothing of the pod: another load balancer sent it.
+func (p *Pod) Returned() {
 	if b := p.pool; b != nil {
 		if b.sorted && !b.stale {
 			b.order.less(p.index, p.inFlight)
@@ -99,9 +108,6 @@ func (p *Pod) Released() {
 		b.flights--
 	}
 	p.inFlight--
-	if p.rest.Released() {
-		p.changed()
-	}
 }
 
 func (p *Pod) leave() { p.pool, p.index = nil, 0 }

@@ -33,6 +33,7 @@ type Pool struct {
 	usual    usual
 	usable   int       // pods, ejected ones included
 	out      int       // of them, ejected
+	resting  int       // of them, busy
 	panics   bool      // too few are left: ejection is ignored
 	stale    bool      // room and open must be made anew
 	next     time.Time // when they change by themselves
@@ -144,13 +145,16 @@ const unlimited = math.MaxInt32
 // filter goes through all pods.
 func (b *Pool) filter(now time.Time) {
 	b.stale, b.next = false, time.Time{}
-	b.usable, b.out = 0, 0
+	b.usable, b.out, b.resting = 0, 0, 0
 	for _, p := range b.pods {
 		p.pass(now)
 		if p.usable {
 			b.usable++
 			if p.ejection.Out(now) {
 				b.out++
+			}
+			if p.Busy(now) {
+				b.resting++
 			}
 		}
 	}

@@ -23,15 +23,18 @@ type Rest struct {
 	refused int32 // requests that were, and are not counted off yet
 }
 
-// Busy has the pod rest. chance is from 0 to 1: balancers do not come back together.
-func (r *Rest) Busy(now time.Time, chance float64) {
-	r.refused++
+// Busy has the pod rest, and tells whether that begins now. chance is from 0 to 1: balancers do not come back together.
+func (r *Rest) Busy(now time.Time, chance float64) bool {
 	if r.Resting(now) {
-		return // it was sent before
+		return false // it was sent before
 	}
 	r.last = min(max(firstRest, 2*r.last), longestRest)
 	r.until = now.Add(time.Duration(float64(r.last) * (1 + ejectionJitter*(2*chance-1))))
+	return true
 }
+
+// Refused notes a request that was refused: that it ends makes no room.
+func (r *Rest) Refused() { r.refused++ }
 
 // Resting tells whether it rests.
 func (r *Rest) Resting(now time.Time) bool { return now.Before(r.until) }
@@ -58,14 +61,37 @@ func (r *Rest) Released() bool {
 func (p *Pod) refuses(now time.Time) {
 	b := p.pool
 	p.remember((*history).bad)
+	p.rest.Refused()
+	if !b.counting || p.Busy(now) {
+		return
+	}
+	b.look(now)
 	others := b.refusals
 	others.sub(p.refusals.recent())
-	if b.counting && others.share() <= othersAreWell {
-		p.rest.Busy(now, b.chance())
+	// At most half rest: who is left is not to bear it all because somebody calls too often.
+	if others.share() > othersAreWell || 2*(b.resting+1) > b.usable {
+		return
+	}
+	if p.rest.Busy(now, b.chance()) {
+		b.resting++
+		p.shifted(now)
+	}
+}
+
+// Where there are many pods those that begin or end a rest are looked at together: to go through all of them for each is
+// more than a request costs.
+const (
+	fewPods = 64
+	lookIn  = 10 * time.Millisecond
+)
+
+// shifted says that the pod began to rest.
+func (p *Pod) shifted(now time.Time) {
+	if len(p.pool.pods) <= fewPods {
 		p.changed()
 		return
 	}
-	p.rest.refused++
+	p.pool.sooner(now.Add(lookIn))
 }
 
 // accepts notes that it has not.

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -47,7 +48,6 @@ func TestRest_WhereAllAreBusyTheLeastServesAndADrainingOneLast(t *testing.T) {
 	b, pods := made(t, LeastConnectionsName, 3)
 	for _, p := range pods {
 		p.rest.Busy(began, .5)
-		p.rest.Released()
 		p.changed()
 	}
 	busy(pods, 2, 1, 0)
@@ -59,6 +59,77 @@ func TestRest_WhereAllAreBusyTheLeastServesAndADrainingOneLast(t *testing.T) {
 	pods[1].SetUsable(false)
 	if p, reason, _ := b.Pick(Request{}, began); p != pods[2] || reason != "draining, and no other pod serves" {
 		t.Errorf("chose %d: %q", indexOf(pods, p), reason)
+	}
+}
+
+// The controller takes a draining pod away when it is empty, and trusts that nothing comes to it while another one serves.
+func TestRest_ADrainingPodGetsNothingWhileABusyOneServesBeItFull(t *testing.T) {
+	for _, name := range byNumber {
+		b, pods := made(t, name, 2)
+		pods[0].SetDraining(began.Add(time.Minute))
+		refuse(pods[1], began)
+		if !pods[1].Busy(began) {
+			t.Fatalf("%s: it does not rest", name)
+		}
+		pods[1].SetLimit(1)
+		if p, _, _ := b.Pick(Request{}, began); p != pods[1] {
+			t.Errorf("%s: chose %d", name, indexOf(pods, p))
+		}
+		pods[1].Sent()
+		if p, _, waits := b.Pick(Request{}, began); p != nil || waits {
+			t.Errorf("%s: the busy one is full, and %d was chosen", name, indexOf(pods, p))
+		}
+	}
+}
+
+// Somebody who calls too often is refused wherever he comes: were each pod that has refused him to rest, one would serve all others.
+func TestRest_AtMostHalf(t *testing.T) {
+	for _, size := range []int{2, 3, 5, 10, 50, 100} {
+		b, pods := made(t, LeastConnectionsName, size)
+		for _, p := range pods {
+			p.Sent() // long answers, under way
+		}
+		for range 20 {
+			for _, p := range pods {
+				refuse(p, began)
+			}
+		}
+		resting := 0
+		for _, p := range pods {
+			if p.Busy(began) {
+				resting++
+			}
+		}
+		if resting == 0 || resting > size/2 {
+			t.Errorf("of %d pods %d rest", size, resting)
+		}
+		if b.look(began.Add(lookIn)); b.resting != resting {
+			t.Errorf("of %d pods %d rest, and are counted as %d", size, resting, b.resting)
+		}
+	}
+}
+
+// Of a thousand pods that refuse now and then not each refusal has all of them looked at.
+func BenchmarkRest(b *testing.B) {
+	for _, size := range []int{16, 1000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			pool, pods := made(b, LeastConnectionsName, size)
+			now, i := began, 0
+			for b.Loop() {
+				now, i = now.Add(100*time.Microsecond), i+1
+				p, _, _ := pool.Pick(Request{}, now)
+				if p == nil {
+					continue
+				}
+				level, verdict := p.Sent(), Good
+				if i%20 == 0 {
+					verdict = Busy
+				}
+				p.Answered(verdict, time.Millisecond, level, now)
+				p.Released()
+			}
+			_ = pods
+		})
 	}
 }
 
@@ -102,8 +173,7 @@ func TestRest_EndsWhenOneOfItsRequestsDoes(t *testing.T) {
 
 func TestRest_TimesVary(t *testing.T) {
 	var low, high Rest
-	low.Busy(began, 0)
-	high.Busy(began, 1)
+	_, _ = low.Busy(began, 0), high.Busy(began, 1)
 	if low.Until().Sub(began) != firstRest*8/10 || high.Until().Sub(began) != firstRest*12/10 {
 		t.Errorf("from %v to %v, want 20%%", low.Until().Sub(began), high.Until().Sub(began))
 	}

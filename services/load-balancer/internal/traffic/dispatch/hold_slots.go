@@ -59,11 +59,11 @@ func (a *Application) ask(v *Visit) {
 	a.share.tickets[v.slot] = v
 }
 
-// avoided are the pods that cannot be used from here, whatever the lender thinks of them.
+// avoided are the pods that cannot be used from here, or have just refused, whatever the lender thinks of them.
 func (a *Application) avoided(now time.Time) []string {
 	var list []string
 	for _, p := range a.pods {
-		if p.doubted || p.balanced.Ejected(now) {
+		if p.doubted || p.balanced.Ejected(now) || p.balanced.Busy(now) {
 			list = append(list, p.Name)
 		}
 	}

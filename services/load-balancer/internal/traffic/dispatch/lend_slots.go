@@ -20,7 +20,7 @@ func (p *Pod) lend(n int) {
 		p.balanced.Sent()
 	}
 	for ; p.lent > n; p.lent-- {
-		p.balanced.Released()
+		p.balanced.Returned()
 	}
 }
 
