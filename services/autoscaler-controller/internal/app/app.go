@@ -125,7 +125,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	replicas := newReplicasClient(&s, t.Log, trust)
 	a.trust, a.handOver = trust, newHandOver(replicas, t.Log, elected, named)
-	p.report(post, histories, t.Log, s.Namespace, &httpapi.Everywhere{Address: s.Advertise, Client: replicas, Secure: true})
+	p.report(post, histories, t.Log, s.Namespace, &httpapi.Everywhere{Address: a.own(s.Advertise), Client: replicas, Secure: true})
 	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication == authentication.Optional), named, watcher, pods)
 	if err != nil {
 		return nil, err
@@ -166,6 +166,17 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 
 // Addr is where the API listens.
 func (a *App) Addr() net.Addr { return a.server.Addr() }
+
+// own is where this replica reaches itself, once it listens: as the others do, or else on this machine.
+func (a *App) own(advertised string) func() string {
+	return func() string {
+		if advertised != "" {
+			return advertised
+		}
+		_, port, _ := net.SplitHostPort(a.server.Addr().String()) // it is one
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+}
 
 // Run works until ctx ends, then stops in this order: the Lease is given back, long polls are
 // answered, what is in flight is drained, and the watches and the loop end last.

@@ -109,7 +109,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", authentication.AccountList, isAccounts)
 	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", authentication.AccountList, isAccounts)
 	set.Text(&s.ControllerAccounts, "controller-accounts", "", "service accounts of this controller's replicas, commas between; empty: autoscaler-controller in the controller's namespace", authentication.AccountList, isAccounts)
-	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, by which the replica that leads is told of the changes that go through this one; empty: it is not")
+	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, by which the replica that leads is told of the changes that go through this one, and others are asked for reports; empty: they are not")
 	set.Int(&s.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person that are served, four times as many at once; 0: any number")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")

@@ -74,21 +74,27 @@ func (c *Chronicle) Report(asked report.Asked, now time.Time) report.Report {
 		if !known {
 			continue
 		}
-		if a, known := c.reported(k, terms, asked); known {
+		if a, known := c.reported(k, terms, asked, now); known {
 			b.Add(a)
 		}
 	}
 	return b.Report()
 }
 
-func (c *Chronicle) reported(k fleet.Key, terms fleet.Terms, asked report.Asked) (report.Application, bool) {
+// oldNews is how long ago a period may have ended in whose report it stands who has the count now.
+const oldNews = 24 * time.Hour
+
+func (c *Chronicle) reported(k fleet.Key, terms fleet.Terms, asked report.Asked, now time.Time) (report.Application, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one := c.of[k]
 	if one == nil {
 		return report.Application{}, false
 	}
-	a := report.Application{Key: k, Contest: terms.Contest}
+	a := report.Application{Key: k}
+	if now.Sub(asked.To) < oldNews {
+		a.Contest = terms.Contest // who has the count now says nothing of a time long ago
+	}
 	a.Totals, a.Since = one.history.Between(asked.From, asked.To)
 	for _, name := range terms.Rules {
 		r := report.Rule{Name: name}

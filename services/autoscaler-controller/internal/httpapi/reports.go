@@ -124,6 +124,10 @@ func (s *sharded) reports(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		parts[i] = contract.ReadReport(one)
+		if query.Has("until") && !parts[i].To.Equal(parts[0].To) {
+			fault.Write(w, r, errOlderReport)
+			return
+		}
 	}
 	out, err := reportIn(format, report.Merge(parts...))
 	if err == nil {
@@ -137,14 +141,14 @@ func (s *sharded) reports(w http.ResponseWriter, r *http.Request) {
 // Everywhere asks the controller itself, as others do, for reports of all shards: by the address of this replica, which has
 // those of the other shards made by their leaders.
 type Everywhere struct {
-	Address string             // of this replica
+	Address func() string      // of this replica
 	Client  *httpclient.Client // with this service's own token
 	Secure  bool               // it is called by TLS
 }
 
-// Report is one of all shards that answer; an error: one does not.
+// Report is one of all shards; an error: one of them does not answer, or is of an older version.
 func (e *Everywhere) Report(ctx context.Context, asked report.Asked) (report.Report, error) {
-	api, err := autoscaler.NewClientWithResponses(schemeOf(e.Secure)+e.Address, autoscaler.WithHTTPClient(e.Client))
+	api, err := autoscaler.NewClientWithResponses(schemeOf(e.Secure)+e.Address(), autoscaler.WithHTTPClient(e.Client))
 	if err != nil {
 		return report.Report{}, fmt.Errorf("report: %w", err)
 	}
@@ -161,5 +165,12 @@ func (e *Everywhere) Report(ctx context.Context, asked report.Asked) (report.Rep
 		err, _ := fault.Read(answer.StatusCode(), answer.Body)
 		return report.Report{}, err
 	}
-	return contract.ReadReport(*answer.JSON200), nil
+	made := contract.ReadReport(*answer.JSON200)
+	if !made.Of(asked) {
+		return report.Report{}, errOlderReport
+	}
+	return made, nil
 }
+
+// errOlderReport is of a replica that does not know until when a report may be asked for.
+var errOlderReport = fault.New(fault.Unavailable, "a replica of an older version made a report of another period").After(time.Second)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestReport_IsOfThePeriodThatIsAskedFor(t *testing.T) {
 			t.Errorf("until %v from now: %d %s", moment, w.Code, w.Body)
 		}
 	}
-	for _, query := range []string{"?until=yesterday", "?deployment=Not_A_Name", "?for=0h", "?for=8d", "?for=169h", "?for=1", "?for=1h ", "?for=-1h", "?for=1w", "?format=pdf", "?namespace=Not_A_Namespace"} {
+	for _, query := range []string{"?until=yesterday", "?deployment=", "?for=0h", "?for=8d", "?for=169h", "?for=1", "?for=1h ", "?for=-1h", "?for=1w", "?format=pdf", "?namespace=Not_A_Namespace"} {
 		w := do(h, "GET", "/v1/report"+strings.ReplaceAll(query, " ", "%20"), "")
 		if w.Code != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
@@ -108,12 +109,19 @@ func TestEverywhere_IsTheReportOfAllShards(t *testing.T) {
 	for i, took := range []time.Duration{time.Second, 3 * time.Second, 9 * time.Second} {
 		list[i].history = writtenHistory{{Namespace: []string{"models", "b", "shop"}[i], Deployment: "app"}: ranFor(30, took)}
 	}
-	serves := func() string {
-		server := httptest.NewServer(front(t, list, newParts()))
+	serves := func(change func(url.Values)) func() string {
+		all := front(t, list, newParts())
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			query := r.URL.Query()
+			change(query)
+			r.URL.RawQuery = query.Encode()
+			all.ServeHTTP(w, r)
+		}))
 		t.Cleanup(server.Close)
-		return server.Listener.Addr().String()
+		return server.Listener.Addr().String
 	}
-	e := &Everywhere{Address: serves(), Client: httpclient.New(httpclient.Options{})}
+	asIs := func(url.Values) {}
+	e := &Everywhere{Address: serves(asIs), Client: httpclient.New(httpclient.Options{})}
 	to := time.Now().Truncate(time.Hour)
 	asked := report.Asked{From: to.Add(-24 * time.Hour), To: to}
 	r, err := e.Report(t.Context(), asked)
@@ -124,8 +132,12 @@ func TestEverywhere_IsTheReportOfAllShards(t *testing.T) {
 	if r, err = e.Report(t.Context(), asked); err != nil || r.Applications != 0 {
 		t.Errorf("of other Deployments: %+v, %v", r, err)
 	}
+	e.Address = serves(func(query url.Values) { query.Del("until") })
+	if r, err = e.Report(t.Context(), asked); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("one that knows no until made a report of another time: %+v, %v", r, err)
+	}
 	list[1].history = aHistoryAway{}
-	e.Address = serves()
+	e.Address = serves(asIs)
 	if r, err = e.Report(t.Context(), asked); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("one shard has no leader: %+v, %v", r, err)
 	}

@@ -50,7 +50,7 @@ func (r Receiver) delay() time.Duration {
 // ReportKey names a receiver and the reports that it is sent, without saying anything of it: whoever is told elsewhere, in
 // another form or at other times is another one.
 func (r Receiver) ReportKey() string {
-	sum := r.sum("part 0") // as it was when there could be several: what was sent then is not sent again
+	sum := r.sum("part 0") // as it was when shards sent parts: what one without shards was sent is not sent again
 	return hex.EncodeToString(sum[:12])
 }
 

@@ -90,6 +90,9 @@ type Silent struct {
 	Last  time.Time // when it last asked for anything; zero: it never did
 }
 
+// Of tells whether it is of the period that is asked for.
+func (r Report) Of(asked Asked) bool { return r.From.Equal(asked.From) && r.To.Equal(asked.To) }
+
 // Builder makes a report. Make it with New.
 type Builder struct{ report Report }
 
@@ -116,7 +119,8 @@ func (b *Builder) Add(a Application) {
 		return // no rule is looked at where there is no pod
 	}
 	for _, rule := range a.Rules {
-		if rule.Last.Before(r.From) {
+		// One that has fired since may have fired before too: nobody knows.
+		if rule.Last.Before(r.From) && rule.Since.Before(r.To) {
 			r.Silent = append(r.Silent, Silent{a.Key, rule.Name, rule.Since, rule.Last})
 		}
 	}

@@ -187,6 +187,7 @@ func TestReport_OfRulesThatWereSilent(t *testing.T) {
 		"that asked before it":              {Rule{"a", before, before}, 1, true},
 		"that never asked":                  {Rule{"a", from, time.Time{}}, 1, true},
 		"that was never looked at":          {Rule{"a", time.Time{}, time.Time{}}, 1, true},
+		"first looked at after the period":  {Rule{"a", to.Add(time.Hour), time.Time{}}, 1, false},
 		"of an application without a pod":   {Rule{"a", before, time.Time{}}, 0, false},
 		"that asked after the period ended": {Rule{"a", before, to.Add(time.Hour)}, 1, false},
 	} {

@@ -159,7 +159,7 @@ func (r *Reporter) send(ctx context.Context, t *term, to notices.Receiver, now t
 	made, err := r.compose(ctx, asked, now)
 	if err != nil {
 		if !t.silent && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "a report waits for all shards to answer; it is tried again", "webhook", to.Name, "to", asked.To, "error", err)
+			r.Log.WarnContext(ctx, "a report on all shards cannot be made now; it is tried again", "webhook", to.Name, "to", asked.To, "error", err)
 		}
 		t.silent = true
 		return
