@@ -15,9 +15,8 @@ import (
 
 // taking is how the load balancers take the pods of an application: of each pod what each of them says.
 type taking struct {
-	of    map[string][]loadbalancer.EndpointState
-	asked int
-	said  string // what is to be known of it besides; "" is nothing
+	of   map[string][]loadbalancer.EndpointState
+	said string // what is to be known of it besides; "" is nothing
 }
 
 // takingOf asks the load balancers. That one cannot be asked, or may not be, keeps nobody from seeing the rest.
@@ -33,7 +32,6 @@ func (t *tool) takingOf(ctx context.Context, a autoscaler.Application) taking {
 			got.said = fmt.Sprintf("Not every load balancer says how it takes the pods: %v", err)
 			continue
 		}
-		got.asked++
 		for _, app := range state.Applications {
 			if app.Namespace != a.Namespace || app.Deployment != a.Deployment {
 				continue
@@ -88,7 +86,7 @@ func (g taking) cell(p autoscaler.Pod) show.Cell {
 			said = append(slices.Delete(said, at, at+1), usable)
 		}
 		for i, word := range said {
-			said[i] = fmt.Sprintf("%s (%d of %d)", word, count[word], g.asked)
+			said[i] = fmt.Sprintf("%s at %d of %d", word, count[word], len(ends)) // as the console says it
 		}
 	}
 	return show.Cell{Text: strings.Join(said, ", "), Tone: tone}
