@@ -25,6 +25,10 @@ type job struct {
 	Rules     []struct {
 		Changes []string `json:"changes"`
 	} `json:"rules"`
+	Artifacts struct {
+		When  string   `json:"when"`
+		Paths []string `json:"paths"`
+	} `json:"artifacts"`
 	Parallel struct {
 		Matrix []struct {
 			Service []string `json:"SERVICE"`
@@ -160,6 +164,19 @@ var (
 	calls = regexp.MustCompile(`\bmake ([a-z-]+)|(?:^|[ |])((?:deployments|kustomize)/[\w./-]+)`)
 	rule  = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 )
+
+// What the console looked like is kept, when a test failed, too: then somebody wants to see it.
+func TestPipeline_KeepsTheConsolesPictures(t *testing.T) {
+	written := regexp.MustCompile(`(?m)^SHOTS = ROOT((?: / "[^"]+")+)$`).FindStringSubmatch(read(t, filepath.Join(root, "e2e", "harness", "browser.py")))
+	if written == nil {
+		t.Fatal("e2e/harness/browser.py does not say where it writes them")
+	}
+	folder := strings.ReplaceAll(strings.ReplaceAll(strings.TrimPrefix(written[1], " / "), `"`, ""), " / ", "/")
+	kept := pipeline(t)["cluster"].Artifacts
+	if kept.When != "always" || !slices.ContainsFunc(kept.Paths, func(p string) bool { return folder == p || strings.HasPrefix(folder, p+"/") }) {
+		t.Errorf("the job cluster keeps %+v, and they are in %s", kept, folder)
+	}
+}
 
 func TestPipeline_CallsWhatIsThere(t *testing.T) {
 	targets := map[string]bool{}
