@@ -16,6 +16,7 @@ from harness.accounts import member
 from harness.applications import fibonacci
 from harness.browser import accessible, chromium, enter, page, proxied
 from harness.cluster import Object
+from harness.metrics import differences, of_page, shown
 from harness.nemesis import Nemesis
 from harness.sidecars import COMPONENTS, setting, with_sidecar
 from harness.waiting import eventually
@@ -83,6 +84,9 @@ def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nem
     eventually(measured, "the controller has what the sidecar measured")
     metrics = nemesis.http.get(nemesis.reach.pod(collector, 8080) + "/metrics").text
     assert series(metrics, "nemesis_collector_batches_total") > 0, metrics
+    pages = (Path(__file__).resolve().parent.parent / "services" / "sidecar" / "METRICS.md").read_text()
+    faults = differences(of_page(pages, NAME), shown(metrics))
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.disruptive  # likewise

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.applications import fibonacci
+from harness.metrics import differences, of_page, shown
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.reach import SYSTEM
 from harness.waiting import eventually
@@ -26,17 +27,42 @@ def test_a_service_tells_that_it_lives_and_can_serve(nemesis: Nemesis, service: 
         assert (answer.status_code, answer.json()["status"]) == (200, "ok"), answer.text
 
 
+SERVICES = Path(__file__).resolve().parent.parent / "services"
+# A load balancer without an Elasticsearch has nothing to say of shipping.
+NOT_ALWAYS = {CONTROLLER: "^$", BALANCER: "nemesis_lb_log_"}
+
+
 @pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
-def test_a_service_tells_its_metrics(nemesis: Nemesis, namespace: str, service: str) -> None:
+def test_the_metrics_of_a_service_are_those_of_its_page(nemesis: Nemesis, namespace: str, service: str) -> None:
     app = fibonacci(namespace)
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     answer = nemesis.http.get(operations_url(nemesis, service) + "/metrics")
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/plain"), answer.headers
-    names = {re.match(r"[a-zA-Z_:]+", line)[0] for line in answer.text.splitlines() if line and line[0] != "#"}  # type: ignore[index]
-    own = {n for n in names if n.startswith("nemesis_")}
-    assert "nemesis_build_info" in own and len(own) >= 5, sorted(own)
+    page = of_page((SERVICES / service / "METRICS.md").read_text(), service)
+    faults = differences(page, shown(answer.text), NOT_ALWAYS[service])
+    assert not faults, "\n".join(faults)
     assert f'service="{service}"' in answer.text
+
+
+def test_pages_and_metrics_are_compared() -> None:
+    page = of_page(
+        "## other\n| `nemesis_x` | gauge | a | x |\n## one\n| metric | type | labels | what it is |\n|---|---|---|---|\n"
+        "| `nemesis_a` | gauge |  | a |\n| `nemesis_b_seconds` | histogram | queue, shard | b |\n"
+        "| `nemesis_c_total` | counter | code | c |\n",
+        "one",
+    )
+    text = (
+        "# HELP nemesis_a a\n# TYPE nemesis_a gauge\nnemesis_a 1\n# TYPE nemesis_b_seconds histogram\n"
+        'nemesis_b_seconds_bucket{queue="q, \\"}",shard="",le="+Inf"} 1\nnemesis_b_seconds_sum{queue="q",shard=""} 0.5\n'
+        'nemesis_b_seconds_count{queue="q",shard=""} 1\n# TYPE go_threads gauge\ngo_threads 7\n'
+    )
+    assert differences(page, shown(text)) == []
+    assert differences(page, shown(text.replace("nemesis_a 1\n", ""))) == ["nemesis_a is on the page, and not exposed"]
+    assert differences(page, shown(text.replace("nemesis_a 1\n", "")), "nemesis_a") == []
+    assert differences(page, shown(text + "# TYPE nemesis_d counter\nnemesis_d 1\n")) == ["nemesis_d is on no page"]
+    assert len(differences(page, shown(text + '# TYPE nemesis_c_total counter\nnemesis_c_total{status="1"} 1\n'))) == 1
+    assert len(differences(page, shown(text.replace("nemesis_a gauge", "nemesis_a counter")))) == 1
 
 
 @pytest.mark.parametrize("service", [CONTROLLER, BALANCER])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from harness.applications import Application, fibonacci
 from harness.cluster import Object
+from harness.metrics import differences, of_page, shown
 from harness.nemesis import CONTROLLER, Nemesis
 from harness.services import scaled
 from harness.sidecars import PORT, with_sidecar
@@ -110,7 +112,9 @@ def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, nam
     sent = nemesis.http.post(sidecar + "/v1/metrics/send")
     assert sent.status_code == 200 and sent.json()["sent"] > before and sent.json()["waiting"] == 0, sent.text
     assert nemesis.http.get(sidecar + "/healthz").status_code == 200
-    assert "nemesis_build_info" in nemesis.http.get(sidecar + "/metrics").text
+    page = (Path(__file__).resolve().parent.parent / "services" / "sidecar" / "METRICS.md").read_text()
+    faults = differences(of_page(page, "sidecar"), shown(nemesis.http.get(sidecar + "/metrics").text))
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.disruptive
