@@ -30,6 +30,7 @@ WHOLE = {
     "SECURITY.md": ("reference/security.md", "Security: who may what, and what is not protected"),
     "UPGRADE.md": ("reference/upgrade.md", "Every step from 0.1.0"),
     "charts/nemesis/README.md": ("reference/helm.md", "Helm chart"),
+    "cli/README.md": ("reference/command-manual.md", "Manual of the command nemesis"),
     "cli/REFERENCE.md": ("reference/command.md", "The command nemesis"),
     "deployments/elasticsearch/README.md": ("reference/elasticsearch.md", "Elasticsearch: what was tried"),
     "deployments/grafana/README.md": ("reference/grafana.md", "Dashboards for Grafana"),

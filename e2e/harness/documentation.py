@@ -1,4 +1,5 @@
-"""The commands of docs/, so that what it shows stays true.
+"""The commands of the documentation, so that what it shows stays true: of docs/, with what its pages include, of the files
+that are pages of the site as they are, and of the README.
 
 Each block marked as `sh` is run, or says above why not: `<!-- not run: REASON -->`. A block that others need has a name:
 `<!-- block: NAME -->`.
@@ -7,9 +8,12 @@ Each block marked as `sh` is run, or says above why not: `<!-- not run: REASON -
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import subprocess
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .kubectl import Kubectl
@@ -17,6 +21,11 @@ from .waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+sys.path.append(str(DOCS))
+from assemble import INCLUDE, WHOLE, section  # noqa: E402 - what the site is made of stands there
+
+# Its blocks are the command's own help, which e2e/test_command.py and the command's own tests try.
+WRITTEN = "cli/REFERENCE.md"
 SHELLS = {"sh", "bash", "shell", "console"}
 OPENING = re.compile(r"^(\s*)```(\S*)")
 MARK = re.compile(r"^\s*<!-- (not run|block): (.+?) -->$")
@@ -63,12 +72,29 @@ def blocks(text: str, page: str) -> list[Block]:
 
 
 def pages() -> list[str]:
-    """The pages of docs/, as paths in it."""
-    return sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
+    """Everything that people read, as paths in the repository."""
+    own = (p.relative_to(ROOT).as_posix() for p in DOCS.rglob("*.md"))
+    return sorted({*own, *WHOLE, "README.md"} - {WRITTEN})
 
 
-def of(page: str) -> list[Block]:
-    return blocks((DOCS / page).read_text(encoding="utf-8"), page)
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def of(page: str, text: Callable[[str], str] = read) -> list[Block]:
+    """The blocks of a page in the order in which they are read: those of a part that it includes stand where the part does."""
+    source = text(page)
+    found = blocks(source, page)
+    for include in INCLUDE.finditer(source):
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(page), include[1]))
+        whole = text(there)
+        part = section(whole, include[2], page)
+        before = whole[: whole.index(part)].count("\n")
+        taken = [replace(b, line=b.line + before) for b in blocks(part, there)]
+        line = source[: include.start()].count("\n")
+        at = next((n for n, b in enumerate(found) if b.page == page and b.line > line), len(found))
+        found[at:at] = taken
+    return found
 
 
 def runnable(page: str) -> list[Block]:
@@ -83,10 +109,10 @@ def named(page: str, *names: str) -> list[Block]:
     return found
 
 
-def run(chosen: list[Block], kubectl: Kubectl, folder: Path, namespace: str) -> str:
+def run(chosen: list[Block], kubectl: Kubectl, folder: Path, namespace: str, programs: Path | None = None) -> str:
     """Runs blocks one after the other in one shell, as a person would who copies them; in a checkout, and a namespace of their own.
 
-    Returns what they printed.
+    `programs` is where the command nemesis is. Returns what they printed.
     """
     for entry in ROOT.iterdir():  # commands name files of the checkout, and write beside them
         if not entry.name.startswith(".") and not (folder / entry.name).exists():
@@ -95,7 +121,8 @@ def run(chosen: list[Block], kubectl: Kubectl, folder: Path, namespace: str) -> 
     for block in chosen:
         script += [f"echo '== {block.page}:{block.line}' >&2", block.text]
     text = "\n".join(script).replace(NAMESPACE, namespace)
-    path = os.pathsep.join([str(Path(kubectl.program).parent), "/usr/local/bin", "/usr/bin", "/bin"])
+    own = [str(programs)] if programs else []
+    path = os.pathsep.join([*own, str(Path(kubectl.program).parent), "/usr/local/bin", "/usr/bin", "/bin"])
     environment = {"PATH": path, "HOME": str(folder), "KUBECONFIG": kubectl.kubeconfig}
     done = subprocess.run(
         ["bash", "-c", text], capture_output=True, text=True, timeout=2 * PATIENCE, check=False, cwd=folder, env=environment
