@@ -1,4 +1,5 @@
 // Wake-up: where the seconds of the last one went, beside how long starts took before.
+import { useEffect } from "preact/hooks";
 import type { WakeUp as One } from "../api";
 import { woken } from "../fleet";
 import { Command, Empty, Trace, Trouble } from "../parts";
@@ -26,8 +27,15 @@ export function bars(of: One): Bar[] {
   return out;
 }
 
+const pendingEvery = 1000; // ms
+
 export function WakeUp({ ns, name }: { ns: string; name: string }) {
-  const { value: app, trouble } = useApplication(ns, name);
+  const { value: app, trouble, again } = useApplication(ns, name);
+  useEffect(() => { // while it wakes up phases come of which the stream does not tell
+    if (app?.lastWakeUp?.outcome !== "Pending") return;
+    const timer = setTimeout(again, pendingEvery);
+    return () => clearTimeout(timer);
+  }, [app]);
   const scaler = useAutoscaler(ns, app?.autoscaler);
   if (!app) return trouble ? <Trouble text={trouble} /> : <p class="quiet" role="status">…</p>;
   const target = scaler.value?.status?.targets?.find((t) => t.name === name);
@@ -106,8 +114,8 @@ export function WakeUps() {
     <>
       <h1>Wake-ups</h1>
       {rows.length === 0 ? <Empty title="None was seen yet"><p>An application that sleeps is woken by the first request for it. Its phases, from the request to the first byte of the answer, are shown here.</p></Empty> : (
-        <table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Woke</th><th scope="col">Outcome</th><th scope="col" class="n">Took</th><th scope="col" class="n">Learned start</th></tr></thead>
-          <tbody>{rows.map((r) => <tr key={r.key}><td><a href={to("wakeups", r.namespace, r.deployment)}>{r.key}</a></td><td>{ago(new Date(r.wakeUp!.at).toISOString(), now)}</td><td>{r.wakeUp!.outcome}</td><td class="n">{r.wakeUp!.seconds !== undefined ? duration(r.wakeUp!.seconds) : "–"}</td><td class="n">{r.start ? duration(r.start) : "–"}</td></tr>)}</tbody></table>
+        <div class="scroll" tabIndex={0} role="region" aria-label="Wake-ups"><table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Woke</th><th scope="col">Outcome</th><th scope="col" class="n">Took</th><th scope="col" class="n wide">Learned start</th></tr></thead>
+          <tbody>{rows.map((r) => <tr key={r.key}><td><a href={to("wakeups", r.namespace, r.deployment)}>{r.key}</a></td><td>{ago(new Date(r.wakeUp!.at).toISOString(), now)}</td><td>{r.wakeUp!.outcome}</td><td class="n">{r.wakeUp!.seconds !== undefined ? duration(r.wakeUp!.seconds) : "–"}</td><td class="n wide">{r.start ? duration(r.start) : "–"}</td></tr>)}</tbody></table></div>
       )}
       {all.length > rows.length && <p class="quiet">The newest {shownWakeUps} of {all.length}; the command shows all.</p>}
       <Command line="nemesis wakeups -A" />
