@@ -1,13 +1,18 @@
-"""An API of the controller that is played: for what a page does with more applications than a cluster has."""
+"""An API that is played: for what a page does with more applications, or load balancers, than a cluster has."""
 
 from __future__ import annotations
 
+import mimetypes
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, Route
 
 API = re.compile(r"/v1/")
+DIST = Path(__file__).resolve().parents[2] / "services" / "autoscaler-controller" / "console" / "dist"
 
 
 def fleet(p: Page, items: list[dict]) -> None:
@@ -45,6 +50,72 @@ def strangers(p: Page) -> Strangers:
     """The page asks without a token, and is refused."""
     p.route(API, lambda route: route.fulfill(status=401, json={"title": "Unauthenticated", "status": 401, "detail": "no token"}))
     return Strangers(p)
+
+
+@dataclass
+class Balancers:
+    """Load balancers behind the proxy of an API server, which leads a call of their Service to each in turn. What each answers
+    is said by its name, the path and the query; a console that stands beside them, as it was built."""
+
+    names: list[str]
+    items: list[dict]
+    answer: Callable[[str, str, dict[str, str]], dict]
+    forbidden: bool = False
+    turns: int = 0
+    streams: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    BASE = "http://played.example/api/v1/namespaces/nemesis-system/"
+    CONSOLE = BASE + "services/https:autoscaler-controller:8080/proxy/console/"
+
+    def play(self, p: Page) -> None:
+        p.route(re.compile(r"^http://played\.example/"), self._serve)
+
+    def _serve(self, route: Route) -> None:
+        url = urlsplit(route.request.url)
+        kind, name, path = re.fullmatch(r".*/(services|pods)/https:([^:/]+):\d+/proxy/(.*)", url.path).groups()
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        if kind == "pods" and self.forbidden:
+            route.fulfill(status=403, json={"kind": "Status", "status": "Failure", "code": 403, "message": f'pods "{name}" is forbidden'})
+        elif kind == "pods":
+            self._answered(route, name, path, query)
+        elif name == "load-balancer":
+            self.turns += 1
+            self._answered(route, self.names[self.turns % len(self.names)], path, query)
+        elif name != "autoscaler-controller":
+            route.fulfill(status=404, json={"kind": "Status", "code": 404, "message": f'services "{name}" not found'})
+        elif path.startswith("console/"):
+            file = DIST / (path.removeprefix("console/") or "index.html")
+            route.fulfill(body=file.read_bytes(), content_type=mimetypes.guess_type(file.name)[0])
+        else:
+            self._controlled(route, path)
+
+    def _answered(self, route: Route, name: str, path: str, query: dict[str, str]) -> None:
+        if path == "readyz":
+            route.fulfill(json={"status": "ok"})
+            return
+        self.asked.append(f"{name} {path}")
+        route.fulfill(json=self.answer(name, path, query))
+
+    def _controlled(self, route: Route, path: str) -> None:
+        said = {
+            "v1/events": None,
+            "v1/rights": {"user": "", "allowed": []},
+            "v1/applications": {"items": [{**item, "traffic": {**item["traffic"], "balancers": self._reporting}} for item in self.items]},
+            "v1/pods": {
+                "items": [{k: item[k] for k in ("namespace", "deployment")} | {"pod": pod} for item in self.items for pod in item["pods"]]
+            },
+        }.get(path, {"status": "ok"})
+        if said is None:
+            self.streams += 1
+            if self.streams == 1:  # what is behind it stays open, and says nothing
+                route.fulfill(content_type="text/event-stream", body="id: e.1.1\n\n")
+        else:
+            route.fulfill(json=said)
+
+    @property
+    def _reporting(self) -> list[dict]:
+        return [{"name": name, "ageSeconds": 0.5} for name in self.names]
 
 
 # How long the page takes from a key, and from a wheel, to the frame behind it: the longest of several.
