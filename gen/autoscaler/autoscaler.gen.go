@@ -394,6 +394,7 @@ const (
 	NoticeContested    NoticeKind = "Contested"
 	NoticeRefused      NoticeKind = "Refused"
 	NoticeScaleFailed  NoticeKind = "ScaleFailed"
+	NoticeScaled       NoticeKind = "Scaled"
 	NoticeSlept        NoticeKind = "Slept"
 	NoticeStartSlow    NoticeKind = "StartSlow"
 	NoticeWakeUpFailed NoticeKind = "WakeUpFailed"
@@ -408,6 +409,8 @@ func (e NoticeKind) Valid() bool {
 	case NoticeRefused:
 		return true
 	case NoticeScaleFailed:
+		return true
+	case NoticeScaled:
 		return true
 	case NoticeSlept:
 		return true
@@ -1350,6 +1353,9 @@ type ChangeResult string
 // ChangeList Example: {"items":[]}
 type ChangeList struct {
 	Items []Change `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ChangeReceipt Example: {"kept":1}
@@ -1654,7 +1660,9 @@ type DecisionResult string
 
 // DecisionList Example: {"items":[]}
 type DecisionList struct {
-	Items []Decision `json:"items"`
+	// CompleteSince From this moment on no decision of those that were asked for is missing; of those before it some are forgotten. Absent where that is not known: another replica leads, and does not answer.
+	CompleteSince *time.Time `json:"completeSince,omitempty"`
+	Items         []Decision `json:"items"`
 
 	// Metadata Of a page; absent from a list that is whole.
 	Metadata *PageMeta `json:"metadata,omitempty"`
@@ -1920,7 +1928,10 @@ type Notice struct {
 	// Deployment Left out: it is about the whole CustomAutoscaler.
 	Deployment *string `json:"deployment,omitempty"`
 
-	// Kind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeout, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+	// From How many pods it had, of Scaled.
+	From *int32 `json:"from,omitempty"`
+
+	// Kind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. Scaled: from one number of pods to another, neither of them zero. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeout, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
 	Kind NoticeKind `json:"kind"`
 
 	// Message In words.
@@ -1936,12 +1947,15 @@ type Notice struct {
 
 	// Time When it happened.
 	Time time.Time `json:"time"`
+
+	// To How many pods it has been given, of Scaled; message says why.
+	To *int32 `json:"to,omitempty"`
 }
 
 // NoticeSeverity defines model for Notice.Severity.
 type NoticeSeverity string
 
-// NoticeKind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeout, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+// NoticeKind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. Scaled: from one number of pods to another, neither of them zero. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeout, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
 type NoticeKind string
 
 // NotificationFormat Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
@@ -1952,7 +1966,7 @@ type NotificationWebhook struct {
 	// Deployments Of which Deployments. Left out: of all that the CustomAutoscalers name.
 	Deployments *[]string `json:"deployments,omitempty"`
 
-	// Events What it is told. Left out: all but Woken and Slept or, with report, nothing else.
+	// Events What it is told. Left out: all but Woken, Slept and Scaled or, with report, nothing else.
 	Events *[]NoticeKind `json:"events,omitempty"`
 
 	// Format Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
@@ -3029,6 +3043,12 @@ type ListChangesParams struct {
 
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// FieldSelector Only changes whose fields match, in Kubernetes' selector syntax: metadata.name (its id), metadata.namespace, who, operation, resource, result (made, refused). A change has no labels.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -3482,7 +3502,9 @@ type ClientInterface interface {
 	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
 	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
-	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go that are of one
+	// namespace work; there is neither a list nor a watch of all namespaces here, and none of a single object: watch
+	// the collection with fieldSelector metadata.name=NAME.
 	//
 	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
@@ -3517,6 +3539,7 @@ type ClientInterface interface {
 
 	// GetCustomAutoscaler Read a CustomAutoscaler
 	//
+	// A single object is not watched: with `watch` the answer is 501. Watch the collection with fieldSelector metadata.name=NAME.
 	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
@@ -3646,7 +3669,7 @@ type ClientInterface interface {
 
 	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
 	//
-	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer. In pages too; `limit` is 100 where it is left out.
 	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
 	//
 	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
@@ -3883,7 +3906,9 @@ type ClientInterface interface {
 // ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
 // over or the controller ends; watch again then, from the last version. At most 256 are served at a time
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
-// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go that are of one
+// namespace work; there is neither a list nor a watch of all namespaces here, and none of a single object: watch
+// the collection with fieldSelector metadata.name=NAME.
 //
 // For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
@@ -3958,6 +3983,7 @@ func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace
 
 // GetCustomAutoscaler Read a CustomAutoscaler
 //
+// A single object is not watched: with `watch` the answer is 501. Watch the collection with fieldSelector metadata.name=NAME.
 // For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
@@ -4227,7 +4253,7 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 
 // ListChanges The latest changes that somebody made or was refused through the controller, newest first
 //
-// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer. In pages too; `limit` is 100 where it is left out.
 // For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
 //
 // Corresponds with GET /v1/changes (the `ListChanges` operationId).
@@ -5507,6 +5533,30 @@ func NewListChangesRequest(server string, params *ListChangesParams) (*http.Requ
 
 		}
 
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -6695,7 +6745,9 @@ type ClientWithResponsesInterface interface {
 	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
 	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
-	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go that are of one
+	// namespace work; there is neither a list nor a watch of all namespaces here, and none of a single object: watch
+	// the collection with fieldSelector metadata.name=NAME.
 	//
 	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
@@ -6734,6 +6786,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetCustomAutoscalerWithResponse Read a CustomAutoscaler
 	//
+	// A single object is not watched: with `watch` the answer is 501. Watch the collection with fieldSelector metadata.name=NAME.
 	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6871,7 +6924,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
 	//
-	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer. In pages too; `limit` is 100 where it is left out.
 	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7561,6 +7614,10 @@ type GetCustomAutoscalerResponse struct {
 	JSON429 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON501 the response for an HTTP 501 `application/problem+json` response
+	ApplicationproblemJSON501 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7614,6 +7671,16 @@ func (r GetCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJ
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON429
+}
+
+// GetJSON501 returns the response for an HTTP 501 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON501() *KubernetesRefusalApplicationJSON {
+	return r.JSON501
+}
+
+// GetApplicationproblemJSON501 returns the response for an HTTP 501 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON501() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -8684,6 +8751,8 @@ type ListChangesResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8716,6 +8785,11 @@ func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -10609,7 +10683,9 @@ func (r ReportTrafficResponse) ContentType() string {
 // ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
 // over or the controller ends; watch again then, from the last version. At most 256 are served at a time
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
-// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go that are of one
+// namespace work; there is neither a list nor a watch of all namespaces here, and none of a single object: watch
+// the collection with fieldSelector metadata.name=NAME.
 //
 // For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
@@ -10672,6 +10748,7 @@ func (c *ClientWithResponses) DeleteCustomAutoscalerWithResponse(ctx context.Con
 
 // GetCustomAutoscalerWithResponse Read a CustomAutoscaler
 //
+// A single object is not watched: with `watch` the answer is 501. Watch the collection with fieldSelector metadata.name=NAME.
 // For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10893,7 +10970,7 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 
 // ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
 //
-// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer. In pages too; `limit` is 100 where it is left out.
 // For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11736,6 +11813,20 @@ func ParseGetCustomAutoscalerResponse(rsp *http.Response) (*GetCustomAutoscalerR
 			return nil, err
 		}
 		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 501:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 501:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON501 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
 		var dest KubernetesRefusalApplicationJSON
@@ -12756,6 +12847,13 @@ func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
@@ -15501,6 +15599,32 @@ func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListChanges(w, r, params)
 	}))
@@ -17406,6 +17530,34 @@ func (response GetCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type GetCustomAutoscaler501JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler501JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler501ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler501ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCustomAutoscaler503JSONResponse KubernetesStatus
 
 func (response GetCustomAutoscaler503JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
@@ -18952,6 +19104,22 @@ func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChange
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges410ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22463,602 +22631,608 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P39dttG0ieO30oP53mOpQSiKFmSberkzMq2nHgS2XokebwTRxM3gSaJCEQzaFAyk9H8uRewl7hX8jtd",
-	"Vf0CoEGCsjP7/M5358yJRRLo1+rqev3U771YzuYyF3mpesPfe1PBE1HAn5eiLNN8ov4mCpXKXH+VCBUX",
-	"6byEj72rqWC3+COTY1ZOhRJM0VsR44qlObuQi1Kod/OEl6Kvqk32e1FPxVMx47rx/yjEuDfs/XnXjWgX",
-	"f1W79bHc399HvTkv+EyUNNwXMi/TfCHC45yJkie85P2YHqMRszmfCDYSY1mIiN2l5RS+VXymp5KJWLdx",
-	"zNKSpYrJOf91Ifrs/ZSX7I4r/WghGM8yeKlMZ4LdTdNM2JYVu9NPFIInTJU8T2BNyqmYMZnHos/e5vph",
-	"XrJymiqWpapkSZqwXJZskt4KJhclG8sCf7YD0oMpxHihRIJjPhgMjpnMYVY8l3pcta1heuKFzDJR0Ct7",
-	"gyEbiQmOB7vmubjTm5LqZft1IYplL+rlfCZ6w55ZuMqezfinH0Q+Kae94f7g4GnUm6W5+WJP71BZikI3",
-	"9o8PJzs/8p3fBjvPft65/vo/elGvXM51u6os0nzS0xv6Ax+J7BImKYvmPr7NsyUrp1LBNF+KeSaXM00m",
-	"7A6+zPTris14GU9ZLu8ivdbfL0aiyEUp1CNaP1kwtcxL/qnP3o4Z9xp6pEwbB+z79DnjhWA3ubzLI9o1",
-	"JotEFLSiacH00ii9YOITn80zPZ1S8Nk3tylQaXghs8osW1Zzb7B/EFqiN9BGiMJ162av5egXEZfVgY3T",
-	"kcx5HKdmWHNeTt2o4J+oV4hfF2khkt6wLBai6/GM5Wwm859hcGaUas7jlqG6PcEV1E9WB5uIMV9kZftQ",
-	"sfUvMF5sSA/6nE/EZfpbYMwnJZtJVTIl2Yzny2NYY56rO1E8UgHWkgmeKFZKeC4Xn0p9NFWf/SDGJZxo",
-	"WbDBUPONyqz3BoMWiklnaVmnlHS2mME7Azh1+HFgaSbNSzERBXJKvUpClc9lkgpklgtVytnJopQq5pmA",
-	"w6aHL/JS/8nn8yyNuZ7+7i8KeX+3lW00bPt3u4TfqLnMFY7mOU8ucIQrxjEv5CgTs6/NeOyy6TcSnPIt",
-	"z9KkF/USUfI06w17dzwth+xwqhmm5qk8y+Sd0I+IopD64vjwe898OezdTWWm+X4sNaceF3LGBrCRRwPV",
-	"i3rjVGQJtdqLerc809dN73Dau7+Oeqrk5UL1hgd6R8q0BELW5E6rb8ZgBkkbtSjyYS5mQqVqSHMcmpnc",
-	"b0jQ5/g+Lnrz3JmBJFLgUMYpXTxwOfC4PGYfcWE+4slkgsdTBvNmvGRwKPt6WC9kPs7S+PM2LDaNeDum",
-	"j4zjyIwYwa7lXjuJ96OZh/iUKjggdgueVbdA/yD0RTpK9RVcrl5+O64vvP44CuDRWpjxxqOvq2P2EVfh",
-	"I1N8qS+1JeN5wu5APJAskbDyr4Axft450Zcyz7wFO/Rp9gT32dx5ShS3KTBbTSLitT4BB6Pxs/3x48Mn",
-	"T0aPDxJ+xB/H4tn+s2QgBuLgyeOjdeRNA/iC63uSLxnKPSAY8UwzWUevr2CpE5F/1sqNbSsexf7Cc8Fm",
-	"fAmUCGJUDEyQWyao+u7vnUkhF3PvC7PM9lZjairnFWJ+7PbmTYWJrVhjN9QvTMQxBxmSJtwk2jSesiKd",
-	"TIHfzVKl0nwSwWbIQgtqM+Q4qYJ9+Vbm4rO2ZKIb8HYjINGiXK/vXU+GDfL/sk1T4KgnlEbwB4H+l4WC",
-	"g+vdDLaDyoWwN/A3kGUyn4gClYfVmwiT+8L7N880jcFMPprhGm4PN1RlfMds5YKmeLqcQHeBh6+DPOFt",
-	"JZ+nVsns3e71ItpcYOM3aa5X9hIXM+rNhFJ8Imi3UNJlU67YSIiczWSSjlM4HIXg0JW7q9yW9F7xNFsU",
-	"GyyumyKNRK/u5193QEjeRPiEpzmwfd32ki3lomDxlOea+iTeXK23nLcY+Ery77/nLlAt7bOrqs6J4rJC",
-	"3ZMzGgJLZLzQdznK1J5icHL+Gm4eUURM5k4p16pAZFtzujqsCdMrjV2kpWLyLme4W1Yj0sqJLF/JhSaq",
-	"z2A7uSx3xtCKt5m5ZHX5lw7WBlJNZYMPqpzf9LhiT93AvizfKARxB7WIpyjANHk/2DHwUVjqKynPeL78",
-	"rJUupdzRWhec6LJYnoxLUVyiiK71H2+59v3zIFFZM0KvWr1stpcvuGpnsgBGC+YazTxFLhJWyghulAwk",
-	"FBQGFd2qx6wsloYH6HmyCz3lHZiz1hU985z3S1NjfT8VOSigpjmwYJBi0w+rkk+PDtbrkvdR713OF+VU",
-	"5KXeQ/F5x2hRa8s7TEpoJshKeSNyIyPh9NnJopzKIv0NeokYV0P2XPBCFOzq7fenbyonaM+RxPupBJPO",
-	"Ui7+spoa6sP6g44SzA1ko9RqhxMpk+DBShW7K2Q+MeytRg7v37/fOfEGHaIJLZrp61RTXVyIRD/LM7j2",
-	"uboRiRbRqsQhck0JH3q4vL3rpkmKKOKWpxkfZeJzqcG2U1MJgzeDUwDxPmhhEb6aUxelTX8kx62mCTu4",
-	"L0gPehRzqVSqB2HswDNJd+J/d25gFwIGcRLHQqkT3IuaiFdlGWisE7eiWN6BGDwc80yJyNn2tGjeA03o",
-	"OuotlG4QNC299vNCzkVRki2rwY0akwe1ECz0yEwUnLK+2++RlJngoCr5Y2prCk8rqQ16KTUzdyOPGM+U",
-	"JEs1qgz6zAOdwjGT43Df/uSbdlOye+t5wI0GfoCcNK7KkILmavsSGPhLMVObW0kjTR+v8V20PNIkeFFw",
-	"uDuN0N1cumV1Bxyv4yOlZaI7ZIwlyA7RWlu4IYpmR3qdoBlwQXmMQ8vFaRnq0I6mS88Ve+aHXv0C8wio",
-	"sqOOd6IsqqeAB+ZC3KbiDkg5SVI9D56deyROR8M7TYFTEvWU4EU81f0UQslFEYPOUTdF7IIRSpOf3one",
-	"sCeWf52Ovo3Tt2kv6t2KYgQGZ1U2D9oq8nw7JkJEYpvpRU2J3o9ZRobvoV50PEI5uc2syMgL8QdTplmU",
-	"Jsno6xUP0AhGCf4yWDlmXgNhDR1sWrVQi5H5RR3r3z7ORFmksfoYmROpyAtYTtku/QiK3UhoBRvMyrms",
-	"OUDoum3smlaJmztJTtHgj5ls+SERMXinwr+StBzujyiHJhOQBixVBcgDFkMUCpQ5lGdKyUaC/bJIJppn",
-	"GZuCfvBOFgnJdPUjefT46UHdz9gYBtKxk18mQk8pQytxXAicyAK80iGppnrEcVLUqkdJwSPtJJ6QB7Oi",
-	"BsI68BadMUIrgDkkqUJXJBKgFlcqviO4Bq0zp+Ls07c8cBXNLK61/GFVTe/BqgaaJpm4SmeiN3w2gOW/",
-	"EDAt1Rs+hsV3nwcel6t47uYyoR4LwZNl5Y3C/4B0NeydqEyIOdqZx+M01rMa8YznMQg5uqUxmm3wvTR/",
-	"laWTaUkt6h3Q+zWw/i7TfCH4TO+r/nTH0xL/vg9JEp4/zPdtHz4OENkok/ENihyrmNVzeuy+uhW/d2N1",
-	"L8wrcLpqPM3fyg4DFp/msEaXJS9KKx/XifRVIWdM6UdAK9WnFDYwYmgeTVJugwoyrkp8Fi7tsSxmXJNV",
-	"IhcoxNMY8sVspEVGn7Lq/V46edS2k+bl4/1eU/SMerrnk7hMb9Nyadpz3fNS7JTpTPQCq6DffElMcN3q",
-	"2+fovff8Rrybr3uLnrqvnZzfu8zLMNfwLVUsMqFYJuUN42Xn6/IM2jwjKdO7KI+aJFU5291GDMrbmvid",
-	"mGdpPjnTj95XGEaFbI9CVIt8pONxOZdJ6KDUOFCneVGAzYuMpzPVKjWoJvvm6gZ8e5pPj4RKE8PMtQCa",
-	"y9IFAkT64zTNJ5238sIb1PrNLDabseK3IE+s20x6TL+hObZ6nbcyk+/kHfgT2CIv00yvCL4SsXQMJhBk",
-	"9SyWFEnTgYXQfbF6kN49fAnP31fulVWvXuFjl4vZjBfLhjTgh59ULk3v+jCD9LagToTVo1ZlFR6bJPp3",
-	"g6/cImskkBfgBWihXXQRKAxtgbgx5r0KOiRXbCzuQBpT+gNneJkyNZWLTBP0rTiGQ6AHGTFfzHWjBKOb",
-	"mmrhZbRkE1F63VAwHYjeoJWliikQjGeyEF1FnC4iTYvosL9evEEG14PbpqLUVcSdGovZ80/fni+S7O3t",
-	"ezLPHb+BkLo2IeXLySg1f7m94nOt/KpFHAsthcuCKTkTI5ksmciUYNBZ3YMxhE33tljxJbubLsN2DRrE",
-	"RYtt4O2Y0RMRqFgg/Gv+OS/kpOAzhQoZmhY0pT63TxfMOPci0uc7DJ6VUvYZWOdnfAmsp6ZkHIXsDbHm",
-	"ucR/m5N4vfImmDlXAPjnhqxyuxhxyjOX0oryMqIgkJa1/UIiYAe26w5Q9TI5OgheJu6IdZMiHiopnWGI",
-	"wWWah3R7+FqTRs44sSfSp0pNFoVQU5klyLEqwpWxClmlC+w6KAlrbjc0VzfG4s7krUg0e8skT9hM8BwC",
-	"gYm9cf0GWyggRY4eWogegDMoEqfdcabigs/B3FDeSZbxUhTHZP7VX8zSfFEKxeZCzjNhGLEedPX2XCUB",
-	"//eT8R4mn234uGHAncj3wUKGx8k7jcvy+o5Pa9XidRIOrE2TimKmH95ZzLswN2z37aLU3LCbfmMetm+v",
-	"FwLR3KcPGIqDeqTjtFCli6bFj6NlKTxDbZr5hlo4KZ1kxc+S3IDmHy7AGfbnU4TbbY8ePc66Rpz7LlWl",
-	"LJY110oX4adFZEFp/8PvWmNIb3mmPwyivX2wEhkzof5KfyNH4HXTK7kX7V2DYGq3/MMgetK09OjGrv2T",
-	"Sk0VQslsQdRBHE0vVCbdnXSElqFCz2p/sH+0M9jbGexfDR4P9f8HP3qLqZt9fA0hV06D4aBo2OaeDcAq",
-	"bCbhvn9ycHBYnQt+o/itSE4mPM1VeWa8YvtPD54+G1R/fJsL27zCW8gNeO9qMBjC/38EDQQsFfX5HAwH",
-	"hz827e0bXu2bMVyzTJ20TiK8C3N/WKXzcVPn3FyJLIPmIHRaTlNlA+66XnBdTz29jUux5uh9L77UsVuz",
-	"zZ3TLGobvnG6Q4clWrMmP6QYsO8tClHTh+vGLC2ddSI434oeMOeYGM211iA+EWei5B3MOW9z7zaa84mI",
-	"MOyiLtNDqATI9GjRuQXHLgrpuWR6dijg11KU0NYPbmBfzI+wKc/KbyMxrB+NRg7qDjZDGV4NfWPK/SwT",
-	"VIggNNWkG+kmKvlHLJ5KqYTCeD2c/d5gMDB+vC9hmAq442r0hz2sIbezlZZRrTj66hMI2+Ql+Sy2qmX5",
-	"/3vm2M+zlFYn7pmW15hQ3ylB7XVYotpe6pdCO7mSAFp5NK4+Ta0bgfx72JKhxi/CnR5yHC7LYJQXOtGG",
-	"WoP9TRSyz97zmzSfDMFCh5Y4LVRBUH6uD02Kl+uyz8AWBW9mQqsP+lett7onXvFMq3imD1A0tL5rvXRM",
-	"lXLOlMgTrRljWq2W3CdSgLsXh/QuBxF+WLfLkC1qJOx1b/y31jWIs+lF1nBWGVIv6lHbQee0t3pXzhRc",
-	"s69ZSfj3RmQzCuzIg2OIOgbrAinxJyVeGeJWFGwkYpePOav7tEDnrOTw+f9bHXUV9UYLtWzVtUAN1M8W",
-	"PDPKoFE1mMyRDKQeIqQrN2dAXnhUWqy94lawkZgsMDS9XOS5yFrM9ZtNy5mXHiwG+XapUNSBEhGbyjuM",
-	"BhZ5QiFb7PDTJ30djgp5ozdq/GU3Ca7S58v1NoQfeCnyeHl5I8p4WjectVCg2UdIcjY7leZxtkhEEnSg",
-	"uri+bsP33athIgMLg9bTMU9SyyaScRZnqcjL7raoDKe/8Sp9hvDrLspAdgwcDxNVh0n5PocD0509T5C1",
-	"J00KP5kn9MiMry8XfXYCVgywFzLF06SznHAuE8OmOsU3mQCIDscgByZVCB5PRYLmySEbLzAmvZRod/yy",
-	"B8K3v7WQNR7OGkv6sqPAw7KSeypi3C0c8MtyvYq1sJ7RaHJcmhwYkl7zL3XYS1liytZGJxBvgU5LSRdG",
-	"hMkjXLH3YnQp4xtRfuFLhDoKngG71JEfmqslotB99tC19My5LVROsbn0ICuknH3JnvWdEzZyP/jQoHk3",
-	"pAShgZloFI8veLtu9R85HWVrjy7EXBbd9SQ0M1/AS+s0pa76xFqzbGUVw1Zaj9eGZPTnbS7X99MleNCb",
-	"blcGWDKQEw4oMTXTt+dpQi9RKVHQTss+ez+VwMz1wBXLdWu6Zf2RYbC3pwi55MmZTESGaRQ7T5KD0bN4",
-	"59P+p4ObIeVWDNnrGZ+I80WWPefxzdvxeGizv1L9i59hWX+0F7CErjR12nE1gtFkQa6uBpoLRCV0CxVv",
-	"i0p/G/I29z2VhJyLx9bNzLbkmMksEYWX3KiGYbdzWkYY5ZuL7WN2LhNFVhK2xdmvC1lyfVr07Zul8ZJl",
-	"AkQK0LlGgs14ol+DrGle+oHsMc8yRU5FUkaQmjRpOSZb35WInRaF/TJirxFlAr7R4pH7/Y2mKHzoBQTL",
-	"vpB5ydNcFHod0slpUcii8Rt9e7HI61+9KLia/iDlnEbCtkBmhISAaVokrBB4LGSuF4rjGmkS1TSPn9HE",
-	"VnrpU3OZbMPOlEKV+gW7CUqUikCPFnnJRjy+8TNr9V/bD4gAUGEfM1iqU0wMRwuaEiJ/oLWaSNXlOZtu",
-	"Q6zmhT5BY0g98ABUqkercD/UI0Bi97rFBtk6//7FJfvz3iBi56dn2xQYdPri5eUJuxFLzdXPd/YPjyKm",
-	"0kmOPm/Nht5gAjksBKdsl0zKG83cytriPt17tr8mhLuxKjiJ4CK0BDmd2LxpfUQsbfj21UIuJtMaOlY9",
-	"5sikVLnA1aOBVsLBtlH94dkAAlw117t59unXnb0nNR8AZWro7aEI8d6cl/G0gZqzLodjKue7MS8w7kgB",
-	"IEhP8wsv9XEfIT08f9PjncHB1d6+cUdFvbupbM+qMvMO56RgAldY4ovwOhNLIoQ7L3LFbZtbwO49AF5X",
-	"w+qNdnuRJcpmZ8xF7GVeUTK8G5f+FvkJWUhMKgXjWebSVciC7it3BAcmC3spWxw4gBMzqZoZLxBDgecE",
-	"JgbdpL8JxjOZ4xp9lLO0LEUCwsbH4CqldQvs0UEnkLV+C8paTXEOZmlg794ySJpXJXMlb7DMkEnaI/VQ",
-	"xJT9+XXShQGvyi5LDTIH4g90lAtW5gTB1kKOik9BH5vn8c3J2enl+cmLU/jrY63zw739cN8E5GOMnHSA",
-	"aQZNC2bU+7Sjn9255QXson4Jud8ZvoofTIza9b3jBo35peXUpQ7qiWIEhl05VAcOnz1bqzxuFHwPLCek",
-	"Ki6UKEIJewYap89OZ/NySUcyl8DLpzwBWZgvIbHv4wKNvx9dbl8M4VFkVQZcBE3RHTaobpJPnMNYz8Gn",
-	"bI+O7ILb/W2/sf5APwVdiRWd6fAzvHCGrmKRzutjvhH6q73GiPH7UCgQWKBMnqBNjbVRPY004+oood1V",
-	"gwR1cYNkyj920R++5hlPZ28qKZcrZ1RLK/ezkTF4cCoYKH166b/lpbjjS3Zy/vqRTRtGqNamw5R4jbcM",
-	"Na7ffh/hZXS99WGH/vrKfLX9l+Dt5JaOLjqj8dfWUfPCG8spdrJUlTumMVGuS6Y+0bc8LNHQAYrCC8fM",
-	"eMbNLwFsUYMjWvFQZVmPgC97Uc/Ce3Zk4hCU8KqQM2zGfTYNum9c05q9e2Cpq2jTkoN9u9ViEqDG2mKD",
-	"1shNRqFvVECwm9lCAbudpLciR7gK1zouOwlfCOiKqdLFAlAZtpTIxn3v+W++YY/gnUfb+u8pV94j2737",
-	"yB+ARXhdPQazChsOw7xWG4npdLt3f20O7jmo9G0gHF67oH/qN+g2nkpVYjjyvBDj9JNQffa6NNnEcbZQ",
-	"pSgeqQjhBFxLjxRCKGFIAgHMuKGk+jqVmb4uJ5CBTZHJuYQ3tMTMb+A9cNWOMFufYpaGfkfeiHd/WgwG",
-	"j2OwO/GZgE/CYRamCiTGO7CDYOYzJEPhr/JWFBmfKytIV0JbXHcYnz1aajWUDC+680jvblrCDwaxDFcs",
-	"YpypqSw00wNJG2wsel3rqp0PO7YCoW/3do9n8ynf61k0Mn+Pqw5/gmwFTU8f0LkAJzNsC5yWcSFnHle1",
-	"6fuZnKTgtvYZFzGU+6gHdGEe75tZXN9fB9JYvXk56bLTBDdgVzj7k/PXf7Mv35v1cb36C7Vx49+neQJe",
-	"3usNoireAs8yUV9m/Vde3K7HS/14nTVCG+uYopk4rO1qemojo3m2KHimFX799ZyOLVzHgJj5QmaLGfHc",
-	"pgCNjMMAKhAfgGNNeCO/KJmfc31J9/p6Sn145MNX132kLQs3/J2swGXZyznoLyUm9bCOzduu73P3TbN7",
-	"vyEH01gIjOhIZ0KVfDZ3jZ1MPB0EUv0hRjiW8MUL5KVoYJssMl5Uln6JCf8WlZCI/L7K4S+JvlaKZjWD",
-	"HLKCFuUbl09fWBbbBZmXdyewLBWUjQ2w1HMRp+M0Bk90ImJKOMXMI+PAGDo/tYOkg3YpSkcL5fCzAVWC",
-	"Hgj5UfNXVbKv+moxBhbb+AlHBjYQJW5FwTPnX+PKjRHD+EVOljcTuaclUNXZMwQbcLHI6sAf+08fKDPy",
-	"Us7S5snHrWqVzmEEm8nl36a35gLMUrfRaWnhwp1oIMfso74tPpLpWxq1V2RK9NlzUd4J3AWlbzlzn/JC",
-	"GIn+2Mo2DLKXwB9bJ6ZUMVWmVMMAb1iZi0cBRcBcXWu3xlNb3NXVyrTAs6PHW7CYK3HMvjL3Wz9GKAJA",
-	"4/bjZEWeMCVdrOuQ0rN0e7haMSbWWYI3wRgkungHIZe4JP5+gAsFjyKY6yqUWY+HbFV/tj58df3TT/3t",
-	"vzT0oP6/URGyTDa0A8qx8CgguUHwWmOV6ay3rsnRqjXZ/efWrlcM4l87177V8l87119tf739hy5J7ZAD",
-	"Vbee8csWA9pJzkReFmDIgEut5MVElH7IN8BNsTtOK6tsKiKW/UAkVJJ33XuR/Y7PU7wOmckgxTs+VfYR",
-	"IGYMQYLmxkKfIvtYLsvmKbbNhoJH0XSOSFk1KxnsazgrViSXK1xjHrztHVcM4XeSyJqVDU6UCXrPjzFh",
-	"s1a1RHGgRyYSrU+Yl+H2SOqRMCttkNVIwyZTcnvRWIGQibuFvTmMB8eaVrKRFfTeiHfY/Cqr5rtZEqht",
-	"YPAYWASaEL1UnPJsS4tlt3t9+852TefKuCqvCp6r1MhsbTECdaTnBxcFsFEKDbd+FRA6Ux61XMFpfmWA",
-	"dKsnKDSJrgZwL9LBI4DH+0+OnobcJ5Su9q3IPT9Kh/RV5ylZ7wVxPgKjtV0VC4qthjVZFVONX1Qns3e0",
-	"FlFL/1oxlpPXO7C0LTSpAFC3/I6rKSVnbSCGYfZGJaAbnVvWPoIRd2nOMH50yMQnHpfZ0oDAgdNRajEr",
-	"zSd9Vh2QNaKkJdty4HcYG3uSJIVQahtvhTOZiOzkTgtt3pO6dQBez9N8YktVFXI2L7e1EGO89RWBnYZM",
-	"0fboAsmEUgS1lsjaWUT40N6w9z933ilR7LwOkHplyGF2iY88Uuz1uebE+sFjNhLTVMusxQJCM+aF/JSS",
-	"0iFdySuxRN9OENkglvImbakgBKVXHHgyPFl3+e13K0f1pz//x3/+tBgM9o8effV1/x8/f/znv9pcp2bB",
-	"1o+IgIqxcEo1Cv+PH+Ysnl8K1V6zTeGPZlxAgRhG86lk54UsZSwztnUWz3eonZ3XCZCdeVOVfKkMLLuN",
-	"QhqJCQJcgKiuMOWb0/GiRBIwsxJEIoStVaOr09KLro7lTLBSDq1e5IwMurUJqFKa3IUWttiMFzf2qEiI",
-	"P9TN3fGl0a2QUn2ARn4j9DqMKTpImtDMJcQMhekSizN1IAJbn85DYC2WEcmFgOecliUKOsVDyRdE5pZ6",
-	"ag+04tc4HdJyRKcsMrOocAa2VRYLsQ0czZGf+bZijHc29g/Wgo5dbEfOpo6d+d9At5VHKtyU4eHA/7Lm",
-	"A96LboCht9yv130QIdTPMhdbMPYIp2AM/YEiWk1vZy0xESRXWFmS6T2NIQJdXLeVICCJXJSAGP8FDdfN",
-	"SKOA9drHVmrJYTaG1Xi+uDIwKr3hEyhhVgGP1Af8OZzvNJ+cZBNZpOV01hv2LrRwdSFHKUa7zWSx9Fra",
-	"O4x6DZUKsQqc/tLbrY+0PRcb3cK9w8FgD8BysaiR/7j57o+2qYfM5PVtuQ6Kjn+YBbzWPZrBfclwo7dd",
-	"gZR/kxm9SdTOlh6A0u1kTw8mb+PhDBq1G8T64avrPlVVJMpEpaKLaR3TGSNK3owwNTOq5l9qDkKSeWNA",
-	"sAN9g2RC3V8a5Oc1nZ9DpqhfECDQtgeLQs174CcNfSTYhV1VzC5t66eKuWI748myS0+I2hZV0L6NnB3c",
-	"R4J9oX7O8NO8SDXfWgbRhn8PNFJBhjFtAacLNeUPv9lWBVfGtMU/dWgrCLDqgJYJe9Gl6SI2Y3BZPEBC",
-	"GsLrJBMbj+ECkWQhqH3pMH1aNt8BzH34y9b/6OvWv/nmJ2zkp972dd/qjTQmZ6tYu2ctGY0G9wag9U2G",
-	"QWBoLjybun4/Xf6RTiuIMeCjTLyCSFfNUCv0Wj3z+o2pLMo3xqsac/jOc3TV+OIKb1eNu5q4tVUXZF2Q",
-	"bdxlG4ZWNaqKNvMfzc2xtuuu16ie54bp+cF7dDPv4EhM+W26PqKH0Naem8cpL1wTlFyUrejKBnPcGBAw",
-	"a4hTgVtMN4IcWLA7gRQKJUDvZHEDGh9X1bJKpM3M+JJtxV6WSLwoCpHHWmJ3/CV1YabsYP+ZD4SLvz4e",
-	"IG+AzC+aSy0KOwP7gh6Y7940pfnS0tmRTT4M5o1IJaxVYipmUbWT1Rl4j48qSXIhRteLKxagDrDeNQMW",
-	"NtFYP9xJFLuHg6gtnNJL8Uft122Y3u4ynYljNl4UYNqSuVCYIGYq+/lKeERJLKB+m3yW4lYkfTYAZEMs",
-	"EpjO0jWrttcpubCqQNTJ9kzwnL04f8cWCsoH6LmBv3CWZlkaywL8ViN5K6yznCwNTadAywDX7mxS8DQn",
-	"OlmPceelZaHdbSLhdEwk5JVj3DV6PaZcNdP3I4d3N8GEMAyPysWd74l7Nhi4B6c+Ni+EO2FKa4TpaEcD",
-	"A7NbkquXIquhEksMEf7jNTmo68sB1bHdiWYfDxpUu0YQqSOhOqWYEETYFqINeFLW9urhHw0Onq7f6Ezw",
-	"Im+cvZo/qxAsFymWFAJ53nuB5RLzAuunGGoOpbcidxVQBv0n1omFNHPHNXfjBVaJgxNcOcAeJ1UmeWkO",
-	"UB1yjpRWIB6E9Zc3BuhTUOosx2FDV5vmvubaDL/VhHi1FLLXIBDIP0TzyJw0BcSC63Ce123yjH+6JASc",
-	"cwsDYUfSzmFhIPogjxyEjtsbNlrqjTfrHLGCl14oJFyzX2LwdTNJkF/iUw2WeZY+/wxeefTkyZP9vaO1",
-	"I6xiy7ZfXbjH6LCubvIxG2AubAMSWasnm63i4Auh2cr8pcjEejSXt+a5+6g3h7zV6mo0cnAgydVkuE4r",
-	"xKZV46nIvPpJkRW/TNIZlE1i0NIgxDgTSFcDY6IV2CDYi6Sww8FjBl70WHyBhZ0XciROeZEFWOcPVaCo",
-	"QsyFiRgUPElzoRSLpyLGKGTvFsXyIhGDkmoQsgxBUCi5GlHvZjHS6/5IaYpPZeKLluBnKoTWlqz34JG+",
-	"cNMy5dlLkXEDp4RxGguoymUPGa216QKY5jFe5GWxENg8jJzZrGYUm7CMnwkyF1BhjJ60MXBh1qtHK3MF",
-	"t+m6026epTvCyEZU3u/hJ14LvR1YElzNL+Vd/j7NE3lXOfRHrVc/RnFBYIRF4bZ+gpmAuO4xL6yIwNmo",
-	"EPzGBis6YDIAmxhqGTFiaso1UcMLMy2MGWk4Aw8AxjQ9HfwnFMD05M5jwzIrT9SYLcXX+6tNzx/i88FN",
-	"g+h9Ux1+ItlibjLR8dTpieIVgcELNWTjhwlisCfv5oEdWb0hPLAZc66USNZuREeC6jLyNJ9chGNkL0xy",
-	"A5TFBtaGOQUEJeDg3DXNg6N8kQnG41IRBnyW1ZHf3dZCzq7WglM1NRkUJhw3V5GJDfRuOPR3ObGmcwDr",
-	"pZvmAyJ9Zny+cyOWyuTt9K5XxAPN+NzUK03Cq/pcLgzv07cRMdV0JmxdgjshblpCe8G8aonZX8b6OoFG",
-	"PuNZBj+6RWMjrZNv8cp3Rn/CFwojHIhKq3pbKIyCMCP0N4hu9xYjZyLzB36L1uANtgkXrQZ6vP9H7VGa",
-	"iJivNf28zhF95pIevyeg7C9h+yH4EVgy1Wa60UID1XH36s7Sbe0XLEa5ZeyMMQGLT/+QaM2LGDAoOQAV",
-	"n/FSZMvIXa4uJvCRGZTx8Htly6AytIGy3DtE5A8zV9/0g8akqskJ4enNMLRi1oD0eJCRqKGQteNERaAA",
-	"gpIBw0tLgq7iFWTOmeBQ0QSDfzxjjxUhgTOTCAiXZQSx/giaZU4uANXcCDHX/6alryeSohpUa2UR1cxz",
-	"A71pCC06RBODh15EanxVV+qEAObfG/3BXgj6q+ks3tCtV/W5R2j4pCgSfS9D1C5pgJhXaNlhCjmNlYhe",
-	"F70LsfaimEJwPv06l0UJHQzpHNTxizkF5COgBg0Qdwq60c//uhALYaXL0AZ15nRXtdVr3kqbxVs32J8f",
-	"dNqBFeJu0lm4CCLdWkA1TqWs288GMokveCaCNA3iYR03sRXSrkrRQZJe5IBfpHXItdiJPr442dMcEtRU",
-	"8Kyc+upVrudRD78aUkgembc0S2zolLkscE3SknH9RJ+9h5uDexcHrGyq2LgQzpBZTsXsGA2SDZsz7ZAi",
-	"zPMSInG60u672jJ9fuw0Qt5dUShoeyFwOKTo1MfVAv0RnPMcjvTQu24p7gfVWXiVMBAMeLz+ERywdBcT",
-	"OnMKYOaVLIwaYwqqkJULrWrl2l+nBYQlhDGBlSUeznFaOkX8mPliCGb8OpeUCbsDGsXQP8DIiQC+Y2rM",
-	"52NwDafx9PMvW1jF9w6PcSXWoP9sI1q5cbVsmiIPgaDWC1wtG+Mg+TzRFrQvgi3xsYSqwQAUSIdxa97b",
-	"mJf9DQW0ea/cR7WxNKfmjwgIzV1klbtPc8jaEBqN9XmWbfGItfzqhdeNIjbqu56++YZx93F7e+OB52WR",
-	"Ov0F8t68BAK7uiA0Jel4LAr9fYvF+/NmqX8dRYxDMBD70zdshH/985/sT1Outng/3O22fWK06om21/Ua",
-	"tr7471rQmlP0j17Ianf+AgZ+qT+OC1Z7MLBQFV3LX6MK92s7wFW2bBfkTw5NwmsFxtn4tnq8qw02RusH",
-	"BfiD9b5/+Fi9RtxQ/ZY3GWmDVtxgaxuF2NpMjMeQU+bVjW85CrXsDFl4aRehebXREfy44iyu+F1f4x8e",
-	"VQfyKGKP3EAeXdsm2ljlVolhzGXrICrxzOVnjCVA+DV/hr9B1Z82u73cylZbcStaa739dgtFZbsEznpm",
-	"S7gQkFcxEq6/dVmefsmeiAIq0oLJItEaRw1pmrDdsALp2zFUdMQfqaiQZa4uGRsTliklk30v5iWjSqdO",
-	"XCP01HE9Z3LGbzDDGRuh7O6CLeUinyDWZfeEexPX+/nSdbUOfiBCUK/qVbGgfTiJYzGHlFEvLQ/ky5NR",
-	"Jq7kpd5ovb4oSYOKYbDjXNVY55fxAB1xF/Raa4Fe4ZYTGI7NOCcJ36SGHVv7lpJGqocsceN6Tyui+eZl",
-	"/j/DHAwPd9CvWwGXVwdCrk8mDGcsNvuY2N/N2TLZPYBHoCnNgRIFawAEkx6rVUTXBh0jbIK/y0G1Y3Xx",
-	"0VXR0w/u4OFFzinIPAh2rUkaSNzPN5/KO9DH5LhEIONUURGLNEeut5kV6cF8YnOb+X0gCPMlEe4KUE8E",
-	"ScFAQX1uq9n3iav1qyAjjJdMTflcL0gTQ2qepVpLNHC1HQqRA4rGHiEFD/Z23HMNwOBKeXFltEkUfCCC",
-	"oCYoeRX19dyeDfr7TLEtE5jFng2Y2vaLmg4H9h6GeG596dvmX2QYmRxWUVPFBi1NnXkaLkQvUyn9YW+P",
-	"/Z//9b/ZYMgaI2Wqt6o+Zv/oydMf9RMSPYdFOplA8ioNuxGOTPvSZrqppZQDMAGCvH6ZOttFIYtWoNoK",
-	"KikN9ZhOntazCKO8G8c1qCz1a9R418CF05HrpIEVe5envy7EsYsVnbAszYX16ZUFjwVINB0QfDetCq1I",
-	"RuhYgxCyAVY76yrQu81Yr5TqWBiwaDZOMy+FE2Qz0DpRILOVGrAIUr0wgI8QaUgy6k1FllBBCfi8yIn0",
-	"gmlf9vCErlH/lgYJROSloGCe9aSzGXZvKVeQ2V2qpsRREW8UeWisWQiWypRZ0pEKgaJeJw2MhNCYDB8I",
-	"8noHK5KWQwZhfy84lD5IMhExG6QRsYuF/uKlmPE8iZjx+0YMfeMRe1lAfnDBLkQs8zjNxDHGJ3avH7AC",
-	"Ubi1XAmcbVh5N9XIoyRDG+6sXK+4Ef9AxGF76XaoVPUH1kc8zZO5TEPALm9zL1Md4qVzg1YQgMhpwzt4",
-	"fT4Ezx1xA88x0oX58UzJk7K9VSudGcQAuSgF4PPq95rKpfAQsU3WO9lGwPPTqLazboDezh029w3i4H8Q",
-	"XInWKPhXsvBM+Zol5pACzeDdNJ8QnOed7xgGfU1L/VQcLeA7W1k4kJoOIczTvS6VyDEUfwjFKf2genK2",
-	"OMesH/3gXIrjRZYd28h9m10BUBsyd1XeIKmnPZ56Hc0bAv5BP9u5BCtFXvJRJlZLPFWnWwzRgxCHaSVe",
-	"PxLTR1NAn9wxzg9d0OKTiIG1Ty7OX5BzMfLamPBSr6K9EUxTpp730ogQeXsMOsyrOxs614+vr6oLvTdX",
-	"qlFiJy1dbmpzbKUoZmnOyzbaSxWbSAjguOPLJuGFGg3U0o0sNzLjrvbs771dr1W88Qciw8B96YJjKRQJ",
-	"w3moqgaih2N5qGNWygyvVg/BxpS2IIehwgyiW2EifIyj3lhWsNoiuKN9H7PFKG4y5nJ1+Z2Z4GpRaOmN",
-	"/PGVWKE4k/HN0B51iOD0wNTo5dlG9StjHk/Fu7At5XKqF4VW7/u/MXjWWp9MmYpVoQJrWF+xyPPVxebK",
-	"GsOK2B3VCwOptVGcthvLXV/kzqbjoTFs4z5qB4GHIf+/S1Upi+WFUDJbhG1NNi8LpPdMlhReXsDBRMXI",
-	"SOgUMo0jW2ABuKlcFCool5vOgwtxaXoSvy54xjJg3hGaCi0zlGhNtPXxyOGPKVojoUc4TrNMJH12Cvw5",
-	"SxUKL/pJClaxQoOeXJ9dzvTBwt+UQV+1RW/YllEYDMLj3lGEsQho/8QvH+9vR8Zwj8mCGPr6hP1n4Exu",
-	"UDG5Io10sOh5bPzgICBK2tk0O39pJ+oKARUi1qJT8qWHYYyebXjvyjACQ4SMswwhorBG1pANIjbo7x/q",
-	"/z451HfmXniQ9vA0DuW6Qc5lsj57ETjyHQmUYFDPMsuPhzCFO4lPGXfF3VRmAg8VHpuI7e0PvvQSr7Ht",
-	"Xhkw5Lk18tKO0/X9Zcey6TAqaBpfdig+61slGjV55X3U07ToEUU3u3RRtqJXU7pwJje4QVsvE7uYfm63",
-	"jXD9sivZqDdnV6m6SGYBvDMfOQ7oFxL1AFLqGCbeSfRZWOiGe52IvEzL5fdgFq+q7kotwAI6Lcu5Gu7u",
-	"OkN5n+zGfXUb96lmRD+TMc96UY8s7L/3eDbpDXunl/uHR72oFxe3vWEPavsBsk6iFweQo8qlfuxFL+ot",
-	"FGxdCtD9mruNRu///vLdYPH3s79+//35WS/q6WfT//nyt7Ni8OP//PXFr3+9+fE7dMzWzAs0+tCmf0yV",
-	"+giXJ9x6kDZVyhvR0SB6Q2tV88ssRlkaM/0jhfZy9tfLt2/YezFi34sl27p49YI9Odx7sm2yuwzs3Ef9",
-	"0kdX0o6zv77//rJCgKtq2DU2tQpkvLo+EC4TTSpIIbVsgM2AML8jK6eR9+cLLbFRND25kh5R3KxX1G/G",
-	"ExF5lgeiMet1vROjqZQ3ZHo7Zr/fexlvzDniikXOeIbKoCr50u+kz07QYiNm84yXwm0KVDulcFQxEypV",
-	"uymswpD91INp/tSz6QeI303574omGIFIDnVsKT8OzIJkhMCcLBSTi0Wu2BvsJbK1t/XEh/oZsP/dFWkp",
-	"0HNpKoG5QrwjDOQ0z+oZ20qzDVlK5FqPS1ahCafeNMJ66UyURRorDNsIFm3gJdmYeMnmfCL8DNNdej2E",
-	"/tyKR7hbASTc3bn+KoxMSSOTRdlWfj9oXHuk2HkhZ1oIWSgYsZFISWPts5M8RBbU4c6iyHxjhiUpNOID",
-	"SKSfmgIZF15YkWsZHFcwgBSNGGtwBw4PHx+uzaDU0uF5IWOhVCg/y482tkH+yp+PEoIMh/rBR0pTGLYW",
-	"IS1rIdQ/5qTqKoDWgMQvzH+0WX75khXpZFqqRiJtIiO2yAFX1nbPlwqUfWfPIxaK1iKoUACCI2KKmEQe",
-	"z95CG8VOzl/DXuLRxNpbKFTQlFgKUUtgfEMVyfywB2dOtVvg7j8raNc7VBWPqPu+JS7NJ/pA0JPXAEQ8",
-	"NX6QRUmAk6/1ZZB4RX8DMEyLckqoV400v6Ur+JgqdiuKdJyKBOr8DtGyqTcFKzyf8bk5RDsx14PqB60f",
-	"1bEEwIHdA9BRZJcFoF5lxe7X4inxO4m8GYZuQ0dSbcD9fglxeZebBDKDXI6vbQdh8z2Aq+ZKEKZABxE6",
-	"ESVPs83FBoNwtQpT/AugXfng4SuwwtfBzd5HvR+4KtujMZqRRsYydieLcgpZJpDyluZYz+uYfXt6xXZv",
-	"93adEWNKRRY0s0HwYHCDhbbvDw0IqLlBgs5gV0rk/4UPfInwgQev+bpgg80a/reHJvy/mIP/pjEHWA7D",
-	"cLzPigjo6vi/DrJdvR3LyxtRxiENADP7HXg7FqaxVugCKuj2Ie+aoKsawBdDkyFt7s9HCl8eLUvhZQVT",
-	"4jhBk0X0FuSLaaGuj/881y9RN+CUwcecQQlbNfYA7DFipSx55pkg4VWQiisx17k0GGsAYY8gaZAxSH5o",
-	"OxzsR8uoylRtoVxelBHoaX0KVZ9dAcQa2tjTHPL3IkiPxOhSMn2jCItQ5KhlEUfVUq74hHwi5RmbpqoE",
-	"tXDIRov4RpQsNaNE71mas639f2xtpTt727tPtyO2/4+tdPfp9jXTM7u6k0zBjgsc0kwUE8xL1UJGPqHG",
-	"jhlnc1HEutcM7aPIRygNeTyGV8iD9yxg78fRVX2ytdB63VPQLFdPgu0GwJfmifgUFK5se/uHvpq14yN/",
-	"thWSxlYjGu31SjuNX/vI8urPmGYY+2QxO2sx9ocbXNFsix8Nh2y6iuxeBtkIQtGtCKM1YHUND27EbgJp",
-	"CnjhGL2V/B+2eEmmz0kaqFc1l0knwATTTRj9sgt2XthL2XC0EE58qzMFUJmQGeU0HnQ5ugIgXXopedEB",
-	"btKybcorLqW8ebjnaD9kGG9ShtEVAic/L9N8IVodBLn4ZExOvhDju0CDimYhZhjlowf6why8Fqg+rMtj",
-	"inB4fVmD5ZLdgQwN6YqlhDwlcMRpgsHPlFPeOfUA7X7tKmJ4IW/Fc4rGCejy66LQeOmZdvCmyuooaxwU",
-	"frMCFm1C0yPhPbuQuDwgKrdJ4esLIYZ0x6IUyUnZVfwLlCjv+c0EuVYraGWTWCx4FUWIYYI7HdMa6l4j",
-	"eko9YkqUZZpPFFN82WeungVl6GuNZ1HkfXbB80TOhoznYGXkqnwh81zEYGrC8jZjcSeUV5Iqzdk4SyfT",
-	"kl4gJuceLowvFn3rUz0mLGjZZ+eC35y+PzsZume8sksGakFJmUMWfimyZZ+dFxCqMHQSlKkoGBjViha1",
-	"VFdNLRy6yGm93pU0txuBuNF+umXfCykaUplbF3nk3AAI7QOVrbDWlg1beqTYhC8mpqZlZbDGRdFSXssk",
-	"b0Gsjq9KVcqV1DexF/Vwk81vBooi6pnN0H/iEvfq9ct6Uc/LRw3pY2damDvnJM9vZDU6AzOivpNaPKz6",
-	"tqIsNjQ5YsqSQWYkMEqUY7HAESJ7qGnAyjIRK68sqEBPmY2qNM1R0lHHi3EWnMqJ5fC5AbFCVGQYKfbU",
-	"uQO9CldU2K7azYvzdz+/uzz59jRiZ6dnby/+bj69fH35Pf7NZMFO/nZ6cfLt6c8Xp5fnb99cnv589frs",
-	"tAtrnVFlwpa0SNwKsqACvoiHRENQNhTQauFBge10U4LnMlFru16xpu0tL/K0njizvkqgtxHUAg3RrdN1",
-	"K8WrCxGLdF4PeLcFH+kpVujHbkWg9l2zLmLjnet1U6A2QsO0RZIvobaD3NR1e8IyPgK2iK/rQ+yM26hf",
-	"QoA4nGyOmiFqtdaM1jzB8ODpp3mBNbCqat4GdQxusCZjpSzkk5W1kus1kv0SyVsf+tcrH9j+anf7L84J",
-	"qR9yNYb7178PoqO9e+/3lqrLegactsJs+mvN8N/IEv49hTz8XtR7KYV6I0v43CSDqPdpR7+/c8uL3NTg",
-	"+EFvF7QCf5km4YNtFz5VG7+PenDUqntRs2dWlrJ1Hb6qLEGn0tOfWXdW04G3rtcPrkqHS1CtJUdQaNQ4",
-	"ew0ZOrCuBnQXq5/7KA/oXLPvABTC6/xRxB7Bi4+ut9k337At64bDfuuV4tLfRPPnx4INyFX3uRnycAyB",
-	"FlYcvD+SCGrhBzASo2Fb9oG7oZUoCqkh2SxV7nKo8b2QGvRGlmm4ejTIa/O5IEj8qpUBI2cTXnLUZ15k",
-	"cpGc3lL4dsMv2lqlT0tBddSI/qaFoyu4+ikg0FLwABonO3VgPHyrPAm4WN+nWJi4NY//tZe1v9qNEtC1",
-	"54KXbRLcmCpWovyOZiCcOhmSKRQ/Q+E8S45trIbIKULUFMCEHIJW7PGAhWytOSRF0FCosvhe3ogc+MBl",
-	"JublsctMopIZeohUiBxyAy+zDWxAt8K42c1FkeZjCSGARV4VTVZdCridr/FV/PDeNOB5S8IpD+ZsdA22",
-	"rPNmTUTV7EN6z1W3shO9bj243xPV1saoV3+I5p3fRCGdKkbxHAbAmyfLPu7Q0EjuEHTF8yWkWPbZewAO",
-	"egWuq6FRTqfSL/djoVqFQ1npu10d2gfseKD4K0LOBvGOzHgBd7gQJofFZIB50LR9BgAkbnw2Nl+OUWyu",
-	"OGyNVxlL7moKHELwDKDaQy4ccAhV90gDrqosmBIlnJ8Rj28MlnhOLl8ctFfljqLfLnBFcHB1VhRRyRiI",
-	"9sN0lYjgURgn6BVfE4ad7UU92LNe1PO3R39tFl3/7RYGtV6csFaXcUQbnRLTMX4y3ZtDUxkEPeINhb6p",
-	"DAi/84eF39jBEY2P6cZ5RWesme3B45sh+70Un8p7LPCbx3Km9TKKhASTGzwWsTO4pcG/onfrQsY3ouy/",
-	"gAAcfgNGcHaSiaKc8ZxPREHBOS4C7lHlZ0gsU4hRqmzkJakohWJbxs53sF1t9+T89dDRM5wGzPJjW+dv",
-	"L6/YLp+nu7f7u5pGSrXthZLlsEqKTSSF8SxA43AXsBqyvf4Aihst4hIzstCCANc1+ARxqX3CgvXpRT1/",
-	"kLWPJ+evNSG5jjYgILOLphv/u1qXbT9h9/6vlaHUyOU97sWGet3bXHjlozLMZeM5++7q6pzBxtiUH9wH",
-	"reot2f6nT3YTj9nB4GnEDvYP9X+eRezw0yeKXTW+TC3IZRnYB7yQEeKlvy54QaAHPGdTuSgirCSv24A/",
-	"QAxw8bDkXPHQwI+Bf/vu0whsq0laQBkOzcyEhRzFiWB7B3sDGFqlWpnzCF+KuBAlcdFAoE+yCgH67Zgo",
-	"2MdW85BVCfXf1hmvs0pl69WH9LAuRvCqcrUKVHkBgTP0c1ksxH3UE7fheZnqXkQy/pT0fEaLsi4NoZNe",
-	"i+vo748q6did41pq0qid3JPN5za2zHVdhzV27HkkWlcl5lmGgEa4hBHL5EQZ+tXM7Nim3nNDYyY6mIC8",
-	"aspWe3H2VYaKoLI1F8UZCMYVnN799mJUnvisr38Sq43bPsKkW4IXNnDWDrYMgCsAttfl6oYO/bqaauv8",
-	"9khZAWkdg/ZGGDoEbMEP/MagQI5lYv3v7oTQkj0oGXrWCV+i6EL1KbS2j04LGDTet/qJysVUuTtvcnmn",
-	"GN5wRljyGXAu7iArgJJlXZ6mKZrEXpeKeTwHOCr5k0ZL9tH76aN/1yU8zfRJ0EPPlh1vsQtYp5f0Kn56",
-	"Tw3Y9X7Jly21pmiZscshlCMEZqjX0ZT5oOAWxz/OZJ7wpT90/KYX9a4WQuFf70WSm7+vpouC/nxVpPjH",
-	"JS8XBf25gLc3mfDb3HZpvnBdm2/8Idin3FDMV3ZI5gtvaPYrGqJd0u/koli5pkPni9UHh229u3qxTeYJ",
-	"oNHK8vpSugLQMciUN7oxxLL5W3C0+iDuP14bWZJOtEb5vWijjNQgQCAzhIGlk1xA8avLkucJLxL23siy",
-	"FHW7RcLmTqrFO/q7NCWN3Ve6Kb3K5FK83YvYd2cnL3YuvzvZPzza1kKoEvHPsCr7B1qSPTpgBfjTICQL",
-	"HI8jrsTRQZ+9ghN/I5bO8zkRashGspyaEgxslPH8ho1EeSe0mIKRB3cI5AGBZ7VQxafPKvz88dMKQ8fh",
-	"OavZ17vXX3/z1RYLf9/C4xdF1lZPEoZnRWoA1I+nBp2Gwrl4lsk7kZgwOWO/fASCv+JLtpV7N+NOLkqI",
-	"gdk+ZtOynIPETS2gUVQy84gXKQegf2AvrUcpDw6eVlaoukCQgfiX4e7uh3/s/uXP/+Onn9T111sfdv9y",
-	"/eEff9YfwmsSdu/rdbLU3mZ0MPNUG8rWV1KrITP//rxzRkZlysh4RkaKlbA2ElShNfn56636Sz6zKUYk",
-	"Ppj8icqDGAetRV7TIuiLfz85+4GS1ByIaAPAQt7lnvHVGtBQaLU/qBpGoVFBManFsBGjBVHZ8VLw2U48",
-	"5SVtgUsrhXf7Sj/ej+Vsl8Kf1O7VYPf5YPcTVVP3pO4PvSzjM6g4bgTWutXg2mNovgplx8MXCfj7fNbV",
-	"wwN39vJ0efbbf+29+SU+ePv+Vfr3/Yvsx19OPp39cjZ4c/X3x29fZtO/z97c/Pj+7980ZgPt9ml1YD60",
-	"TYh3vGp1SJxxco25vKvXxNPNF7CZHuv27Pfugnhd76xI5E/XZJraHkNn7i38ZWK+VsUfrE62MdkoxwyS",
-	"qyplS0riP9ZvDTGEfkJo06pv8/JWekmaEdz1+TXr8beFKOWLLEOcpUq8he8kyMQXaoowcsWblnirtheC",
-	"6TYvKJZ4aiyQyoJadwtxy9Z6o9avc951JhviRDaC72pzpwkjbBUIOpCze4ygTMaYCj+fv7sK+kwWadIx",
-	"qu+tVys2oJCOBESY473i23eB+ZsCMORkqRsgoKYrtJ6AegTrpCeQSzKWXwhVygJvFROwnjonzdDW4zGl",
-	"ZE1yN/gTEq/km9Kc2i+i1mffCzEfYhlxvoTKML+JQlbCpLD7XtTTz3YU882KuZfNN9jIfdSzYIAhmw4P",
-	"hJRyRMuxOWVTmQU4SHvA6g+CJ1Yg6Bi22pCY/v8sjjVEzeeIQNcamroe9DC9FUF8NPLyODcQUhaA74Vz",
-	"7oBNbxJBusJBSrl05OcgNPA0Z/6VtQHuOWXrrgWok8k7JTZjhZRZuvZBmMMma0N1AzaAfkGmZs76ucgT",
-	"PNOmojoo0YhR90aW5s+rClwdeV+uu4f7Yt4v0JE36OswsX4myGmbMfnL31oE7biGWoLLEsSK1e2F1uTf",
-	"CL96LhMKkXvOg7lnrzypr1aqwiaC3OTyDpOqJrksyPXoNjPWj2O4nDl0O/a7nU/7nw5unPEaIojswYzn",
-	"C0LqO9jb7x+acvr03d5ef/++DX59LhOUwoKo7jtPkoPRs5h6D4jz3qDrSwJhgODORj9eWoYyhNd4FTYD",
-	"643lbCbzn91uVTWFQ8oparHeP5gcwgGZxsPcGz57phtGz6veOUr7euIS0s1m9s1ODtnOnnVVo32DQg4G",
-	"+vpz2VKhTXE9Ny8nMfPhu0p+s6766+H6/C47t1AAUuq6VHxpTfXexPrsEvktWfXBX4fXP2VWkQdng6Rk",
-	"GJCebYACVm66XbuWfb9CbP8mR03zV5BBsCKPCyobslzeRSZxE0MxKN8yzeNssbbY+NNuOXct+LprM1n0",
-	"sIJx2pjnpMCXaUpacqqLNhKTRW59ppTL/QdMK4giaxe+Zce0WNKCog4xOQtAkwE+hXAvEaVYU0wVn8h1",
-	"+QAd4qogsrwdpAHLsWsRl4FrLywmojYYyBGw+DcOOSgy1vkWMBo/PIEQtnyUkWC2hovW7cCFzxzqrGps",
-	"HbVkpxT5K2pWK7ihhbhNxZ1JQ9ksdlvNRby2YFG9zJZ+pxH9rr8MD0+OghuE6MPyLq9jUYcc/Rlfbo5E",
-	"7mT+GU8EW4py2KhXDuBgeVqmPHvp9WJKmELqkHKJSLb6FiQOGYQmhwmelqZ0pu7yAXi7U8iVbZllLeUP",
-	"nJgueQ1r3AC4a+VeqK5lUBk5aiPt2pMHg2dHHYV5fH11rnUIFmMqVQti2HdSlQzXpxOyypxQ0dar6nNR",
-	"pCsgU83mqkUcC6VsLQlNR3thJr7SWW5c5Z8LJqbPZ0VL++7q6rwXwT+XLWAf1RlUiwVHrUHA4IMvEJjE",
-	"huVLzVIrS8f4nBflA1akxEDMVfikaxqgFC67EmU51+poPF+vfZaYdUQW/9pQQgR8YUGTapB+VE2pLTgl",
-	"SRNjZQJTTSXSEus7mTpM38mMYhTDWYJpPl+01b2n9Amreemb1NmKVrCGril9JjWwYwB1gOMEzUfdEsc8",
-	"xrS274dzplApAc++tN5ItBo4GLbfwoOnCvaoaz26RdaCwAYbjXoFlNM7hlo3wzcnZ6eQCZ5DoJC+xNN8",
-	"on9qGLz2n647LNB7ZEi9gn1r1id8ZED/gOKSrbJnwwLOlanNmJtyJ+WxuXpRxrEVI/UMX7mKFTZtARXK",
-	"Ri03qjfdG/Z21VTOd62uj7hzNoOk5//QpeabS2MKPTD0amzXOoZc3IzPKfC8VigBQrUwxtK5haHCyjHb",
-	"JRaOYJYk4CC8O3m/p1TnD15DqSvC2LBUUX7VaAl5NTydncssjZdrytNhzbh0ZuKnA2XZ7BJ3EDaqSTtr",
-	"r/YNjXVTkSXPl22Q7Q2yw5iXiArUI5irEq5CzCNvMbG+qwngIXN9ZSGpBKFal6n0JU2OKwyJXqehg6rF",
-	"L7UKlBZ9avqxlbGxqwoOreatIZuZCVgNnYJuRvsHVKMLOBc9io+IMQXPpD53ELzk04E+ZwoTSkhMP2YX",
-	"clGKFzIfZ2lcmiZN8d5cNGrRUR/cGA+N+FA5i1Gv0mw3+3vQ0OwRS+SdaLtCnZg+GJ2awlJRyGJjQyZY",
-	"lU8BMnENuraHJVW3+Ck2zzhGlgI8BC/jaZ9d2XylVLHBatvMwbNn602AhoY21J8MWBU1EF7YcLStcTpz",
-	"REerxDaRpxRTFCFyUeZ9hghxhGumjO4LSUZJIhK2mLuqthRkHCqLakO09qDiM+XYDD/83hste8MepoKJ",
-	"LGEmGJcXExnjna5E6URim0cFXvrHDg8N1I+OV3D43rIZhXtPB4P7awOHSRVI93f2H18NjoaDwXAw+LHi",
-	"Vnh4lwBbh6wevP1Wuj58hqY9u1aX/uAQu3FR6IPy2JUfsM8cDQ7gKb/Mx94RNFgIhIiHnTBgLr3hwdP9",
-	"vain+K1ITiY8zVV5ZmHGnjx7eqBf9X99mws3SMyVI3SERLd9sGfhJXU/GTgL9zUzSFKeuzH1D6Le/Nmh",
-	"/eJxf+/+Xi99i+eFF2W2/D6XdzkcKpVmIi9BUP3MjaCE8Bfn75zqq9vP40oN2r0r2H6gAD3MUtpfH0OF",
-	"Wo8+/t/eNvYWa2LgXqnKg3CMe8PHg/vI+wleoZ/2BvfX9/fh4r5eAOjKJIlm9fAWFcpjUZ3rzWqO69IH",
-	"az6U5uVjsHa7ueftGJpKnb8CUQWuCTYJMll3FnPCtYywyN6I3EpAmVpwAgLYwFukZxtyFjUnmolx+Xax",
-	"KrZF3y7WRmmSPFIFAJVkWTNwZM2IHbtNXTCJQzVi2iIcfN7S4Y2gJ9SnpGqT1y0RcS2Ixo20NBfh63nQ",
-	"OXjPSRvpAnRcYagB99XUbJEkVxYYyx2SARr39NG60W0MXVWQpVzkE1FELJeQzJwJ617BB0opWZbeimxp",
-	"UcAKCXFUoOpPsUSRQZvffMPqB4W4OvoP0XdUl4C8Gk360BgTv6scbAGWyGUEs0egV7gqNjw/l3bEjVK5",
-	"zWOE6MddkZLN1bN+EFf4bJ1+fdDhCo+tEo3tK3oQxde5ZkMJGAWVcmmR21AmBP9wSigXPtMA0rPgAb3P",
-	"NxRspCWqDdydXRUutdLsrFfTT0wnw33vF9TFQrCHlAiWKgiDLTG2wWiN9N6MFzcJbve0nGUbJWz99fLt",
-	"G5tPdeYawi++uzr7AWI6vRvl3xp59QWOSuteUdvtW9UGdnNidoWYoUnkt5xoE7gb2LGwORg74YrpbYgo",
-	"dJYMxJh5YpHtA+Ya2so1TZstb4FyNXrq+tUPFGYjj0w7edYX3OO4n0tlGQ+5IV/nfupfWmJIsLtBeL6E",
-	"K6QCwppDdakkTboXytvMWrXIumZEE9KjomQnW1xj6DwFEfO1pIidQeCc83lCYXzEh79KZ8L+ECQA0rAa",
-	"IBqAHlRdyVQ5H5XP42s1Q1zMM74DgskDQXFaTzasaDuZXVmmUlNWqopgK3KRqceFuI13WEpoLpOO/rSm",
-	"YtnaUxVsZsqTpqXFAM204cx0HJTTaleDdoOWiQadw0+fdN+jQt4IJsfjjskpDZV5FUIUwFP5rs8OU/n8",
-	"6qkdO3IKfUA2Nwsa+UUOkJUA1LOekR7FEOrVg+ytRW5eis441saC0K2Yb4cmg0aIRnVGqGKG8QLQwYx/",
-	"snU+kCJ5dseXyqysl/eAWStLiXBNnfHV69aPtUOSOUWMfeGReOaW9Tfie3q4zrbqByCqMZ5a1dH67MPb",
-	"5NGDd5g9Gg3wHTefdl753s24dj9Zu4WF6UJ/G1RRNnwLcb9C1ROT0LmxNgf4PWJ3Ao9GLsuOJGxMX+3B",
-	"nngc09wCJOFAHUiZ5jkYEdoZUz4LVlUjIH30FTU6dvhqtHOmf/DrAprZlGdjxpWJ2gS+rrw4Nj1S8WkO",
-	"GwyRKfxGUDn9nG2ZXy698gTbHSdUsxaurGkQnERKo68WeUlSDKjVu2QBTSzq4CHWLO/C4j3DZUi+VeRB",
-	"eXbI/tP3e3Q64mmIp544B8rQRSu2TR8roZViDmLaM/afFOneH+wxBY6bHzyDmkrzSVa1FK6I8lEbRemS",
-	"efb3ThlllYBQyySwiTXxNvvrkpbxxHtlreDMBBkPVLOs5x5gZD1krKeqZDE4/Z1/U+1WqjMvFAR//MJz",
-	"EQhtMG0FDuzHxVwLoM32P0bsIya1Bfqm3dfPTERocKb+gH6irQf3EEhvH9fN82NUq5/U5tAPw5ev9OdD",
-	"ja137TgYnIrBxTyvZDLaAgw0F3wMirqi03sIgTGYk6hpHyAvZAH/qshxx9+pyte9UXWNFRK+f6RYmpio",
-	"3UoBK81dlCi7pXgilQQDvDjhOGgdAyblBZ3jTI4Jsxt7p2sEDF+I8tHIDgpGNtROCYwoshQaPB5yEbps",
-	"NEu21R+wmAiAHzmmEghg8YturCw5GS7VATmjSp6E6ioSJJyDRmnWCo5qoV4oPP66EAusOZils7SEUmCV",
-	"wGmbKIxhFoT7mSpyUSNOVK0rCI+ykVsbFgTUC35CabTVk3PYPDmfEze1HuzYAyRpST9rdDHKZHwj1iYw",
-	"PqfH9BsLtbxqRPQ2Cuh5jzmFH1PZCwfLZTxHD4gqrhYbWZvmUHn6e7E0ujaE+NfqUrWPZBCuA+sbnzrE",
-	"uUAGon6x4Gn+g+CqPTL3PdSAeMWzTJ8t0AQwkKgtJ4KiBs2KO7xFBPcE5gMy512qoJw6ARRAnSt9bCAg",
-	"BFObLIwgyJKKp0kUqJ+D2AsggA5tufVMYPzHhM7ShokSIk/mMs3L7iFEp/RGKFM2JOuuEFsNxLAHDWwz",
-	"9nE9oRA8RLeIriaUKQ/lQx0dsBEgE45d4WbYKEjOwp3+qFXSj0PCPCyWfrIt1XshZFhA5oS3Tf6hcvzT",
-	"eF30B0IoMkCJkIdoS4ljrX/Aj/VOaFhjiIAWIkIMl2NG/GTbJc3U0oOrnJnqxHmYi4OdZ3xnfP373tF9",
-	"EH7LhjB+qeDEijW24+HF51F0LGUss6rHRosru3v9vYbX5r3ZYzAwQRy3O6rmLd+H47U03Y87+m6+u7o6",
-	"1298t/+CsO8AJOUE8xgrQw1h/ZxoCcF/ww1RP96SqodYSCdtpc6uAE4LnnmkIMAUmAwilpaSjQHelMc3",
-	"+oMtfFMjHH6HAIaVmLtBW4WyDpeU/5yb5WjJQrT+gDvKIi2soqsTJ4hcwvOYmJrOnaSwbr+8x7ts1iIn",
-	"MJELz0rYicu+q725/nhVsNgfngIEJPGepyUl664a5Hv/2c+PhkWO4wAsglJDy0T9m6xVXG89NCcWO9nT",
-	"ieq1M7DqLcAxQAkwuke06lePL9ZXCPTIEhksjL+BbPrF+fBaVvpZPNFfaMMfK9915ZVdWF8H/rTqeNe7",
-	"qKfsN2izlbLUO7Am1K0llbC7DxVNr1oer5JJ0ymJJqQdPB60idqDbiG/njT4wcMs6u0N+k+f9gf9vSfD",
-	"w8Fgj7BTukB7ALmNhI/aBl9gD5hb2tudCp6V099M+iB04jIzTUJmPb3R8S/IU7y/JkQfu70eig7mbetH",
-	"6Dx9aI+ftefDPwF1esUu6iTprQj91KeG++o2NotHt1XvRLOyXo1KseHAzUHrBafMrth1RBXTgBej3tIb",
-	"7mNodvhK2Nsf1Nk8JkrqVzSXRyg2SnSnGnm4YLcGL6538/jTs/7e097aUNPuun1IobC6T1jQqelHpa0I",
-	"MddqBQQ8GT0JkuD4jMzFMyc2c0UIbpFDeDerEKEhi6cJ2vNT5QlKfXY6m5fLocXgydlSoOkNUxLDBZyP",
-	"2UQCkjQaXazlELyg6IcHQG1fJbiz5Wvwywi/8YxhpIKAQ1+xeSFjfYvp540PxxRuh2rP3ILi+cjKEPcB",
-	"ask+Q4+26Rh0MPfz0YCpY3KjYlXUzmacSgXfekBfIKLPK57eCCKhygyltKobJKLgG8bVMR7rrXpPdpCp",
-	"QPxXRIRBKDWAjAHK+OhT70fI6gNsgLvm2+RPMrh+VKCpzwBcz+07VAPiGcvSXCjUA0k/nIWLTjdxcvb2",
-	"1tlFvNDivf1Q2XVzphtnqFgI3OPmzEEFBstExMaYEerAEe8cknTSgjxHOIEh+34Omn8h+GzowAL1CrGJ",
-	"FMo7HJhuWzdQOiU8TwDFGkJltXqOIzIhqVi/30FDQg969WM58wDrZcnsYB1bgCmHp2ZZYkfu5ukdZA+r",
-	"75BxOXTUjM35uTSveU14kJ6rWrqsPa5bmPKiBWsJfjLRNikp1FpIHnrlbCKzMVT1pMKbnZdAb+VHaFB9",
-	"NIHamDZmq0NzgvhWJErDEw3zM5RuAUZvfbNYAwtHa6yzEeXzak1X00gVNm1Ljx9cPJrkNT/fttHYacCq",
-	"1sSYWI8lD3MNMbBSuthxfKoJpq3XIklvU2Di6FRmr978bWePa1Kesi2ybG0TX0oLHyh7JpNFJilzGUxk",
-	"FXvR0iAJr5njgTfH/dAcb9uAZL9Nb4WLiVLsI1yNH9dX9q3j+lAHHjdrhFybcxmS0i/5rTlgAUsRJfNj",
-	"fkfkyvKltbAnX7avRqlRIlAjqurZk4ODw2owFH4TDPLZf3rw9Fko0YiaX51qFf3fCaR7eCRZ5AziVHmA",
-	"ZKQWf8V/g2Cz/+/GZg0rZbKRSvKuFcJbIljBKcJp0ymEw4PjnTYcpw8IT8Wuoz8m3ivIapCZnMRhWPGT",
-	"JHGLjyzLfZaF+UrT5hZK2IhBMUtzQ0PbvuX69ZsXF6cnl6c/v35zeXXy5sXpZS/qvTzt9OXPV29//vH0",
-	"4m0QHIfm8VxM+W26cbFtferGXJUGy2si2WIOV3ECsBkURq03FKPzv5NF+pvMS56dy8S5Wh9p9QxH0LSk",
-	"wSMvKb5+pbiDczknbwK8926+0Vv37Vt9RoDDtY2Oy/R2Nay4FqX0UJI+e4vkOSTXkw3XThXCrkFClohl",
-	"gYIAlcr10NBJlC3lIp7qR8SnWMxtcoQJjFJlmmWQ7Qgai40a7LNzjgUvKYBDpGAPBcO9SDB7q5TzuaDy",
-	"tFotBYZqox2wcj4G7LHDwWNb8ckjVlyTXtSj6faiHvbb0bqoV9q2oT+4dvQn05bbmnPyN20A5jeXWRqn",
-	"oRjsN1AYXvAcbkiIi6gocZt0UsdKa5e+MN95M+Cucyz6fy6KWORdy63rtTIv6j/Nyz5YVONWQTvBHJ81",
-	"ujEi5COJAvZfnho5wyQErpY492qYnXtrA+UIfgwHWseiWx019/Qh9caVyERcEshPCySOp/8bomKjNE/U",
-	"kJ3xT22cAaUiaWqqQRCSohDNszQ/Zi9TxUcZnVWrzkxIzL+r1R7jn/ThACuzebEjPVzCFLEB+huawb9d",
-	"Y+h/G6VZ+htWU0nzRN61ymMUj2u081RNKe2H4k+VJI3IeL4Xc9QGZzzLBPkz9SVC1QSKiUD1DUGHvTJg",
-	"A7aYR+xoAE9rDfKOQyEnCJMeLVmaZJB9Y3gnmHdGJmasnTofH3UAlG27LExe1QbMgltRosNtRXJHa41H",
-	"hAKyiHZp7vKX/tiajaoU8xWx5sgz9B0CkClWEkpcOUZ3QvbWs4+1LNMmO68MM6aK/ZSa1cneQxvhMDLq",
-	"3GZVoc+1rCeMxufNJjL0skI4rUBXbkCJycKvlkPOtEbVzUtf0TBYl5D2ZiQHzkaF4DdroJuPDtbjUSP0",
-	"8BXdfzWgqfN3P7+7PPn2VFP5LM2yNJaQC3R2evb24u/0m2YnL19ffu8ePUufR2ir1ccEnL1zUWgKPWYn",
-	"fzu9OPn29OeL08vzt28uT3++en3m2ieeBWbgmUxEhtU5CmVtNwSo3NL+kF28e/Pm9Ztvf744/a93p5dX",
-	"lzC8/3p3+u70pfedIvYZsRcnL747dUOvXcTf/43FPJ6KiH3rrwU91WfPl4E4M4AjxQIfOKYXb9+8eHdx",
-	"cfrmxd8jSn70U5vuZHGDRjZuzG000p8vTq5Oa69wYuwV3C0zOH1VeXuj7yy7M72oF1z8XtSrL1ov6tWW",
-	"rBf1vJXqRb1vvS69+enGvLEHFSNTSrBJcKf/9e7kh5+v3hJ8GV1oeyb5ASE//Yl/e3F6cnV68fPVdydv",
-	"elHvh9PLS/O3aasdMDuce1CVocz/VoYB1liKd6S8ya5C/LzUKsfm95rIkxabQFpS3U9SE8ESrOcagtr0",
-	"7qhnjRg3rDX51W70l53rr7fY143vtn8/CAfAeUabkPFWlYIntiKYb+FBOwkKdRyUlc2E3TCfc+p/h9G4",
-	"h/+g0ZDG2+EaBOW4gzSiiIb+rRIJD+O/IQUiajnQIJSHpuAfOWZxIfMhlZ+NqNw71K3FYz6TeTmNzD/e",
-	"D1h22QYngvEDouCdGF+KLGNbnD3e11IuX0ZM8eU2WAqsG1oEgFv/jQejTGfiR5kHIRlySvnSg3x98uYE",
-	"4BdGXImIqQXAxLDThWYCu89FkWltxgl1765eBPwC/rBt4difv97duf66c4lU3GiIb2nyr5rMdcuzNPFi",
-	"dhwSra3rRpCS3imLKiZefQPqE+JAvtNbKOVJAGpTrraUyMb+Od1m//wncz+41mo/yERsY22Wy6bHL4Bi",
-	"jT/aEITKRf/Iutz67HXJJoVWNL2SfxV3KuVMw6BMc17U6MyYlMjbRi9kgmt1Vz9/h5jd03QyJVhOKs2b",
-	"iztREFyidepTXeJM3tHDGMasqMYbIhVT5l7CS+Hl8gEGrzc0EFIwHyUP+PMgDW+1rnA55UXiVeMJuJD0",
-	"ENHxCKEYYNJE7A2vPro95VzdgMrrnOwYFqA1WBOrXb0q5zKedkkoQ1t6O/r+Sr+2WubxA16t5xjCWINy",
-	"Aq7jCthNC7WDAS3SW1eq02BRMKthmGKJHwE/xN99o3KggzVYFcMUSSR9JmjPBlBsJGTwgNOQsqa31hSF",
-	"NkVsDJoJ3CNQUSa8/J23GN3t3rFf60ltbkQmxNwAkNSiFs3l+zrpDXuDvR0X0rb3rILMvcf+z//632ww",
-	"ZL/wXHjwLWkF0VyfKBPwVkmvaTos/Z47pE62FyrkJYU4xeg3N6hX3UCO20Hnz7Hyp0M6u+sKu/aw+PS6",
-	"K4sCozuixUNMvVfQxvdeF0V6i3UhnTN5/2rweDg4GA4O+0dPnv7Yc+F3vWFP3xw75vPO4fhJvMNHcSJ6",
-	"mKsNYYR7TRe06ycoZbnMbWNuaeBkrET4cQMM4Z9xdaMeUBvuzkW/r0L00I+52u9rBOpNS1DZibnhrNji",
-	"Tc/x08o5HsA53huyvUr+vGqcYnBV2dBXOtPv+Y3BSayC0m2c8LjZ8RcZn6vuqWYT6SE2LPJE3wxQYmjC",
-	"c79MbA4yQveyHJ+f8taxoy9UN+PhLIx2v63SGEbH6huR4gJrDsqWdKY/ijHScFdzyCteTET5spJWuold",
-	"3k/kaGEVdxDhO+flFHdeebGNc8yD1qQpa6uFcg49AOV+0RZuQpUXeSZUJR8JZGOQ0BiGRufgF6Em7tJc",
-	"9dlPvd2fehQ550RP0khbQfh17wBBz7aUED4Y//Yx2/1pMRg8ju1L8FEEa2hETuSFxLSIIojTJpM+WqHn",
-	"b+3+c2vXUwX/tXPtPvX1x6+2v94Oaq5fIJW5pbID3Gag5kVM5tnS2TsJMUEJmDMFN2o5/5iUmxi0Y+dT",
-	"L1aXhOhu/+ivNYCsSBRa4YlQAg5PFkYjeDCGQdhAdFU5FhYKwrcLttWw+OLLFdZbrsDhXVibO2Vf2mwC",
-	"9HdQOkjkucgxVYBh+xhJi+w+wriMPc0WsIYZw1RhmryxpEzLcl4XaQ9XnZwPezvPrj/oGf4+iA7u/+nW",
-	"AP/Y8ZcgcIQ6m0qM4YPjytSm4ywhfyJrRxlPhdp6BIap66//4xEYPeq/VQevH9LMZv8I/8vSvAQbCX79",
-	"OP6GOruPwiPDtcYCI3qUlrYIURE2JxN69TS5kWkjl2DJmC7nU5ErGz7optR9Rnqpr+uzwBWhLC619Whn",
-	"5xHZe0IZcxUWlMIdYy8EyPnApEYLuaEvnQVF46Y5ZADzRiQRN9nIzjQH5uMhvvKDNLghAEmclzvumx/S",
-	"HF1BFwJKbfqF98E0yPEqbKKQUCY8moH0b+f0XCzlTdpW355O1co0aLozGxdsSkYG3G7/BM8RrXsmeG7D",
-	"x/EqU3N5g2pLIYbsu6ur8919TRxxJnjBSvGpZFvT/XjbzduQFp/PzymxDAA37Snqp3J3uh9rOpwU87jK",
-	"NnL/vchC7CClVspq0rvAE/bZFkSEFPN4506Mto8RWwKGS3nvmxjVN7Ko1/ItQ5JihRyNYAMsAtZL73tw",
-	"y9hElAj5UyNMl94zEtMU85lQ81RstCzB0I5/GEDsLNXtgcwfrokbtiP7GaFwGbQLlZeQldfEDbOW++7Z",
-	"cS/MKw+4smd8vnMjlsqGSF2vuNhnfG5AeyHILi0hxXSF7g7AvbCy+uhgCesWwI5Varxu5iVpf2sFCP9Z",
-	"NHgW+Xo98wd6rKOg0QnTB1zkvleuS93Bhz3+HA7EJaZ3rtHp6PCkULhijrAPhVClLMS/1VzlnC8tEHNU",
-	"8zxc5l7RATJPsUI/dhsqkmctp6EgvCwdC4R9wZww5xbQKrjWSij0zKTgmGeHzhhNxYg5A2MxCviksimy",
-	"Vz3ULv9+Ks1I0FmCF46S+tMt+UarmU9eARDCGqI7XPAiS7XSdzRglITaMaEtbPi/qrp4qplTdzYbDBdl",
-	"tEjBO5oPEafI1y87jKEtSwrzKavmfNqpCMdQAddBNB/UDlIt3CWiGLKPuPofyeOU28hK+55+AFf+I67G",
-	"R5cmYf1+tpCmP7e3lhgAV9RXrPXXI8EcPA/ljIJbAH09dwYb2OiJs0qCViEoQ8tOGWw2hIpUyiyx7oXu",
-	"4Wm+M6tR/s3FpgUySZW91EwAS+Nwrq2SR22s5AdhResVen1cJZc20oRCbJNcFpDMJfENm5yoD/NMCx85",
-	"ZAsCiaysxtaxZpbD7h5EvTR/Ba4eWMa2CqAGt3rgw0gfgr+kEHyGNnXPHj2wfz9fltDR/XVXI73mJg4I",
-	"oeFEsgn9Wqb+dSEgXWcfEtUwAyDkKmjLO2uDWXl9PsSCB6UHvotGp1omf0HRcZgA3IW/Pgh3wLvCiPaa",
-	"KemDdlSCMDfHO0MNjSpBeuUDHBG1HOpV7skTMt5BPiy6yBXxJps8nZnYhVpRXAQzlJQcje5LKhPcxW/Z",
-	"0YF6VSzEMFBKiDJQqV8IAFaoMGKRIS2mI0GyHbYXeZRThWcDYgFJAO7TPiOPbRWc1esKuHBzjuykETsQ",
-	"8xzgkmFZjXrM8J5Y48ttXqg4RBOPwQG0GHjxsEVEKW2lEINU0eU8jKXWQk60DFDxStAWHTWCdl/JAqQO",
-	"8FIQfoUtsKJVKyN+aP5JtQ9yWM6RgLsO7jN9iyFmAsgzOaU0q0wi+B4kzYgEo73xyiuEYL8uNJMplM1F",
-	"dRow0jWtkdb0rGSUYrgHJRLInB2tqTd6VAkKPwxCiBs22dy6VJmAFdo1vTYEOWHWRh8bAJtsg0WY24gz",
-	"2oi9qK2sjcyp8Jt/ZGJJlTx1Q1oc0MeZCqATLz3G/UoVZVKkwhpcZp8fNt8IPgiUtUGh1MEF2OUhxmS8",
-	"Tuto2N1EjbRyL1RJ3xS4ZMfVqr96EVAKWB3ys1HW/pVslUeHzkzEU0CC90XTulTaZydVNjwS+uwpq1hA",
-	"hIkcW3MPmrhZZQOsQGuhYvhI3opj4jKQKQPSOTdZz+sCZCIjzuOhtgAhVAJdOoQFwDQtGvCBYDc1riQy",
-	"sY6NbjVaIiqPQ1ioyLDO+kdRYKnPZjeRbrEW0qbCrRF02iJC6ZFj5DmaX4EJLhAF0D0/2fP0uxF4tO94",
-	"Uk3IWSFBXy5mM14sW8A8FjMEn0VPXADUWW8hnqhQ0YgKJlMLOj6fiJW+cL3pgLzhOGl3l7ux36yxz7SY",
-	"8NzIQgvYKEDqFeTpULDBif2drDsZL0UeL89CfCadCSZza4+GHbOXD4YeN/dmpq+ZbiUJ5oeDrk8+O+z8",
-	"5LOH1PGDUeOIsDdsKbQ/frGfz6rOg8WzgEFb4qfz17VMj1PSOm22F1a0cZ1UQ1Z+r67FDlVn3KENrWoD",
-	"bXSzXP+3Y1xIwNExuErWGS6YyMtiicHQ41RL2H4gNbxUCZQOkXU5lUkrCubeqnCBDyc7PwZDxb9kUl5k",
-	"oPkapln9tXFLWPeB8/DoE/3rQvNhcDORqpYWLIEKCpOZvtz0HSizW4AJMKHEIFrD81/5tRkA0gTr108g",
-	"l7Y9lmDVou1++Mdf/vzVTz+p668+fHXdJXjgM5cvAGIYujcsZpEFGsD0FgSswWQ7NWT7g0F7drUxCIHA",
-	"vCjrxgeLQaZEnmgZyJwtT/XMAUGh7sI8BtQD03wK/qXExZyTyUyP7XDw+Hq9IT6YlI3u37ff9yL6813O",
-	"b3maAcLmNVXTOJmIvFStS8jeKVHswENUrcGkupjIAr1fOwDUuVuNtYi5ai1wUs85qZ3DP+3863rrA9v5",
-	"1/VX8Pf2H05W918s1QNOd8SID8FZdeu8Ns0D3q7lcWBL1S9dk+Tyx7JfIQQ9YSqWOwiPiM2nXEHlKfij",
-	"btPsFvKbJr1h72A0frY/fnz45Mno8UHCj/jjWDzbf5YMxEAcPHl81It6clFqXRRMT3gUNdfW/RJ47Jp+",
-	"4FH9th4Wz0DiFfnzZd2K2SPwIHruDKye0ar2nx757V+aOEDbvIPU3XFqS6Cbp/29+2uDdAvJvJjLWwe4",
-	"xVpTa6OfO5awb0Hgwzo/qUWfrJS76qJL2/1aA+kNFPeWHr53WxqA3wQGWiRkfktn3Wu5YC/nsEXr8apl",
-	"0gn12uzD+qhtkXTyg9aFME1FbkvdktpFColW1QX1IVrwerF8HIj0FZblCqX8+mvW1Lc2ILG5acKC8tgj",
-	"CEHML3gGf5uDcy6TF1BxK+m5TF/99wsDNX2JcrMevybLb6VMzvXdAQWsebI0PzxfVhzBvqEHz6YbU50H",
-	"hA/tdVuxXO8Yb66O4AJFelEbzdmxtu/1yvympjdX8TvMFiOGHsCL35yNjM1yn7QELKL89EgRI8EoGRuC",
-	"IzcosgwNwHa39YVdTKRMAFQgzYVSLJ6K+KZ7L1+KL67xuDyYS8qkLTCUUsGswAoj7BReAuqoYQ6b7L4y",
-	"x3iz1zZhoJTotbpUx+DhPDV4vGqlKYLpgxTaBaFiJvVdVfNabBE7JBZN7ew7qNLdBtVGXqLIVXkqwLzM",
-	"8eXzQk4KodSQxXKGGpt1us3pN1cej0PGtoJowV1xK/JyB5V6tH7uDR6zU15kS/ZdaltKSwjhgzaOTQiD",
-	"OcV9mwSuNZ99g5cTmRzaeabPSAn5UGzLBGtu95mnOgx9xDZ680KUxXLnBMNIzvlEDBlHFCavBL5mZsqU",
-	"MYLaVFHLVKflLMMp6sV28yHwX0iLqeA/Cx5PfbAMAKmPema19c1J8+5FPV8Ninrn1YyPVShXPlVRD/5X",
-	"Xm/+117P/tfVUVTagREhGncQw3kzkwuWlQoYcMnFguCmhc1IJyg+Gyhp/QUl5W0rZgoVVNWGGf/0cyzz",
-	"XMSkJ5FPfE7IZz3QkyqP2EoNP9siqUeDQUM6brTse8WwkxqcDx5t7x0Xo1O7U8EOwIAhgGAKbkP0nRGk",
-	"aaqqYIV1ij9u9gMo43ORA+Y7/NUp8W+dR21uMeQ6Q39resK37gOLXXHzDqL2VDR9Oc34EueD8P6RH3o7",
-	"JUwRTR3kkAHIdcLqLe8kuiHxGc1CDuqvR+SdTMuaWydegKsdOR+urzn8AD95Kwp4ZiOEqL1uSGwta1mp",
-	"hxMi6+ZCchMrHk+lgnAu4xFrlIxEPPJcsnDejM/oCrnIk58Lqg0TGknB8/8fe1+i3Daupf0quPqnKnFd",
-	"avWSRK7UX/KStDuJ7badzp1E+VuwCEtsU4RCkFaUpWqeZh5snuQvnHMAghIpy46X5I5v1a12bC4ggHNw",
-	"1u/z5cj+kY43wD3k53+JyYiDFSk+pWDXZ31PfwE9HgK4hH/xCY+LLXKaIii52o1jBDsqIgKuZL0dsBos",
-	"YyyG0JJ+6lj0awZrz+IItSvV9SuQAhvFRRcsxyxLIyg0zJw2BLgMSusAjsKBMMHQ7JjHfCQSbBYZQinh",
-	"zPtd3oUClKaS/nQFAqeGMk5EhNzhrfUN1h/ymPcTEc/1xW00Lsty4Rcvpq6ltX2DPIQjEyp0Vrc/Tt9i",
-	"JGyt2aqtexU/UOf0m4b+90iMZDyl3zSbtRYUkUIXMlaMrz6trc0tLkCRvS1u2j8B3JwMMe2RsuBlLIhY",
-	"qgR1RTX0NDVLqC6t6r2E9jL7wNlxvHFg4iw6GwLCZ9m3bOYuG8dyAFy5CZ4f0ZbnZAIfKTaJg0SbGOxC",
-	"hulIqKUHcfk4BuP0jbu2hYNJ3CxyNqyXh2+VlhAVBn1kGta/udnBHcpJYd0dTxKnMtQZjx/ziR2x2+hN",
-	"lCGmABiseRg5e/xm7+XKcsO+fMAl83iYx+mDbYWaU88g9PZaEm6uvwQ4iVIgtbfbsmD+b/QLL/k6N9m9",
-	"yGOc7fSayPhcYfHY5KbkZ7TUptVvBp4HkbDHE6e0zwTvoTNu5Qa3LNBoL+VTsyBSgS8Wo95ff4LIRDji",
-	"RTxA1FMIuI+0C29f5eUPjEI9bCGAsy1/5tiR6g5Gqa3rEwnhyxN5LqKlR3rbQ1tg2O6XNjgZ24a73GF4",
-	"P3vMI3b0Yps1m61VptJTX454EK3k/MGy2vfb7LqeowMugJ1zviaDL8h9UMhPRTjzMVkt/u1hDNLoD6X/",
-	"BmA11QL8MO1LpEpAohF2i29yrwDDChpsKEPS9wY+AWxW6YtHwNEPNieVLQOXB6m37ImZ87/JuHu9Gxaw",
-	"PlhW1tuosbvrwBhlkzVnjC5rfJbQO0of5WMJ9sp592Smrq0MAdnUuFnQVyKeMVxkVNyuoBF5hA4zj1jD",
-	"qeWljpoYPAVDyLxAbZSjJbunpJ3VJWINOQfhhwm8zbRfibgfMvRFM94qj2s4c45l6nZOadaNKFgUFQAg",
-	"1BKI9dVArk/FG9DqNzFFkQbZBvrGT6d2OfXKBmGo5WwiY+Lov0zNt4ojF9lqTRbj6NsPNlXHnADxuHI/",
-	"cWwKikdy5Fic7nnkQOZnp5ZzgTFS0GN1mhB+aDvOZt1og3g55mizYxf4sYexPA3FqOhYANwaHiLGA+wc",
-	"9lifCM/W1p+s1FivL31hmgJx5eBLIWbPR1pRJf0hk9Em64k4lrHqURgHI69YO8MTfLRnQvWKlKoLHOCE",
-	"LVw/G2B0K0EE+xwiTAkPwtmYSZtV1y1RJT6obYtOyuMvOGQiHr6ZcM1HbfWrhCMNWZ2PA1V3UrODWKbj",
-	"WvaL+kWTh+Mhb9btmqo6yXC9DxGy7GJD/Z2qSnut1dKmVwLH9EkGH25mwcwX7Yk0jtqRGAkVqPYYt0Pb",
-	"TOp8FKKQrUe/5DyIIN5Jj2Acus9gY3hMocttgp/mMFum9sKsauHBP+TjMUZ/hnojBiNn4ySS+ZLxUziR",
-	"kzlG/mdFfOFm1eewyQu3rJ5MbGc2+bClizjmQ4Rz9fazpRzZ3rksJFecwS0J88UiiafzrU7ziAWSJfHU",
-	"ZKmCyGx+BNtygv8U5DOsurku7ytwE2TtsvMf+9vJySHDC5jekbaFjXJ6OQrYZ8+cV7lM5y6fBUrLMvta",
-	"213sTEwQFNPLIayTapN9Ig8XRdhc85DQMe+LvZJQ67vV7bk8Pa0vYBOcIWSHYqEcEFEutMCP+Zx4rRaF",
-	"WZNC8ocOe3u0p08AAZ9BXY4WbnxmTpaI5xYTDuG027X2UL3MH1dQ5dJP4yCZHgOvOfZSCB5jPKtQ0vI3",
-	"GImjm7ITMHvK7BQkAFcjzxwHqc249vOVjLQLYYER9Jx0Dvco+krQqUT0GxgWok08SQl155EtiaUTdBxL",
-	"LDjP3msvZryP1phJvvPUD2BheqS5ezW2b9uCQjQ7BIuDwTBRuUfVKg43PH27ne8hUMHbqaFnd9JkKGPi",
-	"JyppiwHsJ65YbwseyU4OXu3u9xC0DqNpSo4EtovaFBhkT02yS8Qs9yIw2z0DOmMmYhzLzxYR3nFc3dmX",
-	"AjlEgN3YtEFTpyMoaD1qfGXFNMRU9vFbq/mPzbTwOCAMu7JJucIeLHzE9++g489kQcXqJMpIhxR7PJce",
-	"i4WSadwXasWzm8+gjRuuE60VxOdxyINIzfDk1bpRNzKHiCKAT7BPqPVNKpvUQcPDvtHE1ouXAisb2nr+",
-	"uxEVl2AAkyMVJKzRLEU17koUA6xvyI3romk5jsmFZuOQ6zcU4bQ7EFRjIcehgDIqrTmV0C7l1NmYRCeo",
-	"ZwMPfEDkRLpAmoL6UPAwGX6Bp9YBw+YL6/M4DrTixTG3WS+3tG2WEwoEqdIy0Y3KhUIbNygVWg7Y42sI",
-	"wYrXjXqF+3pmREYTIc7liUXOSCYSVL2CKamyTqa82jehs4D0OjgLhKVmCJRKRfxIdSPGzsUUofURHR+z",
-	"xXxudVlfhqHoJzJmj0HiDVdQfhgrqH1tJGcs9ULrbzL6vA3xlIQwyihIUzy7sEimHsSyzAUGR4hWJrvB",
-	"ABfqzwIzny2w+9usN2fd95BuP1FMpadW2lnPcn30PNYzfARwsX5VD9tdezX2OlBUDYWAilmcTw2prSFz",
-	"MpwQFSd6gqmWFhQM6MoFXhutpAkETmJjuxaXIKmxd1aecUisx9NkKKKE4vI9bUT35BjrdXp6EfWt2fhw",
-	"FQLVjZB3Vh8DWXFELAjeIJpuopOBtVrmLvZ36g+ET/08ZIB2oRwg6AsCeya93xnz/lBUW7VGxaukcUin",
-	"oGrX65PJpMbhzzUZD+p0r6q/3tve3T/ehXsy29GcIKysRN7SfFeMY0d8SBEfB5V2ZbXWqK1WnGao63mI",
-	"X+3P3wu8xPbXykAsLGs19kjhzn+kGLAB7kVQxabarAegBD0vq6ujVhdaT9YzQBw9LADsRk4ti6nriMRm",
-	"VmtHXn8iJba6ZhC68MC1ZiNrdYYGuFMxSCPGIzGBLQq7rzfhSX/YcwtnqESmjW11F4DWCCazx7524aDv",
-	"Vtrsf/7rvz3WJdOTfvHdYxnEdZBgMZQp1dM3wlbt7Ozs7njszcHO3os9/dPO7uvdE/3D1sHBqzedo1da",
-	"B+0eHR0cwfgpdQBnkzPbhgIjSDapZLJHVUrkoPW0cu5GkMAk3erEkgX4ZPD1eMrCynhZgTJkVGgzQjvh",
-	"SKoEaid4jGoTaQOx+qsbASMIWRObLqk1W2s9Kyh2PILzNZt2ruyU4akxEJFWH8KnelOt7ntaQ83aNVqr",
-	"aR+79z//9d96UQ1We3Zg2YpU/V8R+Xpnnsl4RGgY+PzqQILVAZvjBRikNBXF2j0UiWK+hKosowUB/JMr",
-	"vQlNhWWmIFEqyGCxtF8GPb7wy0DOqTDGoCTlm5TCKW0QA4MNSRgKq4EDno3+EUNGVRkzNY0S/jmfqkkE",
-	"Hz2/QNA/Mn+hNiezfuHZx/QM4yHwZeDSv3tLDN1Qjiwz9DYbiYT7POE1RJTN/RMUm0dEXdIXHoUBagCU",
-	"V2MdCtIU5WQQO9anDRmoNhOjcTLNz1Xubc9tlqNk3uBlNzRvRhINhSvEkTYdSXqksrkwShVh70yUOhKf",
-	"IRmmct8ExQiFq65Vd27U8zgfNoxyOQdDYVXS3IANTCwfCCcYXjQ8c0vZvBbG8Ar24xmoeZV4bGjREwiV",
-	"cNN0j8DGxFwHqhbD/WSpzGqso1yFMYRtVDZ2Y6MZrJeST9hYZmP8Jids5nkWYXfJ97/RH5gbhCmX3P3M",
-	"obdzXyYHoS/ikyGPCnHo5rarwfPDUhBI7iB6IB7jxhkLVOkgJ3OjmkXBmkeWXUAOgWeePt4c+GV9QmI/",
-	"M16lZoM1YaC9i8dDHp4xHgEfHSK1wI8rZWPPH8lLCtESgc+CiaYP0zsWYLfAdEG0J216GOPCtliLMGSR",
-	"dDKj3B73JR8DDsw7/ZYtKc9HPD5XP7gsZtAuyrJtr0cLM8aI0czXkBEFfGbslEaTZSFHSKDPivb3c3cP",
-	"l32qEpG/FwVJwMNdePPVPvRjli4HY7rVaBAwcWIoMLLyo/rfCmNDOXTEIMMNXMa2zzIKHz56Fe2OV9qV",
-	"WXtC2xiY8ANtq180q4HalbUnzSbGUu33LkROLnoHRKnm1Twd9zPqNFQSUPpnZsQzgBcIM2Wt8Zr2h9Zw",
-	"QosGZie+nqnhI0xS4p3Na9+5et07m9cebevZNe9cv/Zo7e6+xt1OCB7MVRM2//BRC39xUBT+pkVGGUgl",
-	"MIYLS/wpSu2mrxM+gCajeS/24/c587nog7JL6k45BbSlqyKI1Dt3DbA1eHYqMkiaLelPy1fLXBKIeWF1",
-	"awRJUTWXUFTX0wyLtQLZ21ABkSCg3K8n541n15bz1oOGuIqGQJlgnBWIxSKN8N27jYAZ/vU7cV2K5FLs",
-	"eyyyQAapmDIK2gaFUKzPEunAEAFWj2KnApvrtIBov1ZGO/AqiATV7iNkge8v1Es3ZvtcaMuGzJljk/+1",
-	"uPXHab8vlKosba1k80IPK9BJe4itBZBC96ZI1h7UwVXUAYnCldWBVxznvntZeimSmxGk2zibH+TgV5ED",
-	"iKpfQwqubSZ7S12M5jTEcQoqaH4/PthnIxEPIIXfH2IB6ZPVpxsrm4xTqFYJqNWLUhQz4jS6l3PvUA/y",
-	"cnO8RFDhQ6vwof8sOP302Q4gjKY6tN1sNZZ3x9/op8MAUaSzcqokTsX3n0al2PA6dqj9gqb+2t07Cc31",
-	"B/fijtwLCFRD0Y9JS0Hg4eqKNS0wL2y6YzZebwrOEXMDQ+Nz7nEsuL9pk8y5nokAkGXyKBBrjWfEqkg0",
-	"DNjcnIjoXpTnkYDA/x1FMx7U2y+k3h6U1FWNPcyhXSsIQhWKlfZX/S+na6046tkBpswgSkR8wQljihCP",
-	"tAroy9GIR36N/YldYaAsLTBbJHPN6UBfYCiakUAhluOx8C2fj2GDU0JfYNqqQp6ImJRW4gK/BW43ln7e",
-	"mYyzgj81r4SO09NRkDgNo8sab1fTGfONqXdsk9FrLRNZscqixcdqOViU5TXWFreA5suqqreRU+aHXINL",
-	"KaoXMj4NfF9ES4v8iZRveDRdWtBdaLGriPgLuAzE2gpnh6nAF32O9RhZl6cBexpL35VSrMwi2cSCYRLN",
-	"i2adY5SrVDjfDSWxvFNpKRRjYcUqMuohR4wlraTefiybLikNxgJxzxTKOhWvBnl+c/7Qx6o0bHbCqlct",
-	"yVydIxULGiXEJgQVv8J2CJFgz7CUaWleJMlH4iIQkw5O0O1IMT4cX3TXAozvRuyIIvG1gKdUDa9n25eE",
-	"s0R/svWuQFgspf8g3T8s3bPzDucdTjQuQalsa3Ge4dErDUFSKwIWyIaBSnr6rC2q+yYMA5uj2LRV0jJC",
-	"QnxbVgFN2qZWu7AMseOOb5kKxBx9lmmyy/iUSmos3CTulc5TJ/xUUleYJVry4ykbSg5o48pjwWFcEgZ7",
-	"naudLBl3biJ/uCgS20GyuXikVorrJLOthIWSwgOcsHzJI/zhOTJHePrP/3h+yFMF+Jw3X/R4yWxum6K/",
-	"Ja495ANxHHzBIOTtaerszkUlMO4KewjLged11msBzjps1p9eTS9T1/JSRuKX0OnYzJVD0TJgAyQUYwmt",
-	"vMTHq9cJquRNe42j84NIAWxXoc7P5ZKzzPFyx8BALH8KFKaZnI1auRt5WEIWfoG9vkxEZF8mL2Qa+b/E",
-	"fj+IcktgLX0DYKU3/o57MM5v7rtIHC0nQPVhoBKJfHyFgvRKjBPzhUhVrsVFHzhgIpzxMEQmIiXDFLsf",
-	"141rYl0V5IRTnvmBmB59PvWgDhh/sdrQvyHvCjREMpFMpkkYXMxxOZqOPRzTJtZJE3ej4hOX6vJUMCXZ",
-	"4548xfab3orhhwTNNc9kymPBTlM1zfp0MDgsQ1+oBBvTecImAGJ1Kti5niOnHYJcslvTP7/Rmi1jY2Kj",
-	"ejSw9ly2UpsO8xQPw5lODVypBQXw+JClDT8a9FF25/e7MizMfJXoUxIBp3SI6qohcIZF3rNAkUhCTeTB",
-	"tneSJw8K+Z6cylPRJ/0r8/qZoEhBiH9qTd0XcRKcwdIuiFkdnM1oQoogcQx7J1NEhcBoFMWBoE9PeZnW",
-	"zZqrsUWUghwO+skj6HpSfIqxZeLNF8oCFZjo1VgS7Cs+if58TO3hJu4Fl/umP8TeTN3jHoGqBGdnol2v",
-	"UyC/vt95s3t82NnerXe2tw/e7p/UDw92aqyjzqn1EjHOJlIrtti3IUIEKooFrPz1wmN7SqViO1uQK4fI",
-	"nMoEg4DerlT1/7Z2X+7ts+3do5O9F3vbnZNddrT7x9vd4xP4azd6s/fyyZuXe9udPzqTzs7W+zdbb15u",
-	"TT+9PH6z9qwz2H25vU0/T3Z/6zT2Olsv/hh1WuLT2ZfRu09/H77rRi9U+q/3/os/t/h5J1jvtwZRQ01e",
-	"POmMRqMz0Wxc8P3V98df3h8df5qeDoOd+O344u2r4UTWW8/6Ozv/+tKNftvqvHvxpjXo7HRebQ0Gn4bn",
-	"fx8c/vHHTmew/3tnZ+tlJ9jtqM7562F6+Gx3cpoGx+H+wWjtP9P4zy8Xx+l6N1qbJi3R+Pvi/au1958H",
-	"b7f3/th+9VLW95+pw916+jn5cnG2+jZ4Pah3/misH7w+CQ+OPu0P05cvgr/f/Tl5/rwbwXTs7u8smKrl",
-	"6xedpbRK96Yikm4JphHC0sW2i7y3NdjZ3u4ci0FnsrfVGez9cRL93vjP1udtv/Hn8P1qeFyr1YpnwXy9",
-	"V3FUxjJv/Hyyvd15l9o3HrXO1/uN4Z+njd/j49Xx/qVvXHq+QX58V4BKzl7nCx7CqzeQPHHm00KD5DIN",
-	"YxlDV1ZplJV6DUsdgoOzgu4SHllcjrymfWRAKoCCXnpgOVsmD8iGYl87IF8AUiR0LvV46gfaYjYPHbBE",
-	"StOEdw6V3QAdfgbKPRqUaHpzhxoGY7zBIbIN5WDT5j2XDRqbCbp+8JiduJA/Zn6IZB+K9WT20LbF/1BC",
-	"wAMNaLoSiO+kSsLR27SQy3gJ9E1gPlFv+c8QjzbD4tBoatoUA0WZ7dIuxCCaGc1y5PeX9IznHKTW0l3f",
-	"LnNQact3ET3MbXpHuDkWRVzN3NP+1UZc5n2rJAhDNpShrzBaDu76eqOx8qDFf1iLY/gjESrJL4KSIwHx",
-	"jRH3hRYIrGpD8JZkGMt0MJxxDjwAEAZy81iVejiFjsa8kqfiElM1Z97Io2kGYAK9p0Pg/Db4fAASDel1",
-	"OJAQS0EaVxsQFhzXO1AA0x0xHkI6H34hxkQSlhWxzDlAhlCssHROxo46vI1kNz6d+DXvuoKY3r2oWAWp",
-	"yfVEPgjoDwvotiuVE4SDNLIgkyFABsJiLrKzLLhYqaVlYKC05bNpoKC0PDQbjYzIcD7ueOsWUIaLdrMJ",
-	"9B07JcvYLHYUepQ/XSo9N7r7yKsvHFN2qFvNnA//7vkAHVuIzREHg4GIF4GuuLQUnep7Xv3y8Z//UVkW",
-	"3WhmmCLyhc+UxEiU0wsKPc/QAuoxziaBGsKv4LQAPK4g8bSEnAFztSFRiwVcZcq6Acd6Ac4LMjPMI7vA",
-	"hoMk/hBpzfAtFa+SRnRCLgX0MvPF/46WbrNxORPizdSBZPN4A0UgQaJY4JeUfmQSmi8DIeHwGG4dj9E+",
-	"yUsX/vE5bUy65x/PFwjdHVWF3KbLYbT7IqejSENd6nbo/bXpJugGkviV8fjUlo+2JVceKkPuzZFxJDOz",
-	"PmLBFdTzXOqkkM2EaEalBlMnl8SN/OytiHQ9y2pdY1tiEFC9SjhTwUeYm0hajDsR79pErFlCVspYcQAs",
-	"U/GpJdaIxITiWgiHCfX7DGH3YHQ84dbpAabgADnxfj8+2G93o270je78htd+A1QyfWp960bfqtWq/b++",
-	"tOeIZo99Y87HUFvWt7k0pv4oySI5wQS6MKQ+kDqHdIqtfkbMa94XPsPXUSvpzKteiSn7xiJZxjI7c4Zr",
-	"5xGgtPCZZsH0Q42+gGEHCsaF1dV+1tvAB9IOR4lE39f7+l3/hzj0RoKWqPeaq6QKqFTVvZ2eQ1piHE4a",
-	"ShtXkkdigus0kE63lt0G+rUGydpZ34gF0GVmOZ15/zzr9AJ9pZc6iOYGRLzwZtRwtAPSOo+6kbtoiQMJ",
-	"x864sklqGyDQ2o7IE0i0AiTIqbGOFQowNMhfgUItc1E3smTriYggnQb8jMi+x9FU2AS4v1HaHzqFXbMp",
-	"co8IQqDdxTyBMMP1lBhJAfhXSwTeMVz1NIWQ5jP2mgiVYH7gF5TBn8xDtWKEFdcLtwGnGhTPdgLCdYYl",
-	"HtDMobsGJwbEUs8mEOgLWE5AOjUW01N6vDKpZ0J11k9qrW8YD6gI/JUtxH61eKr3UM0MYHUWwO1yV8ys",
-	"4z07XjmeLVp1ACz0kLFUhiIrTQLCXshybzTyiJ6V1YYqxVQsM3krGw2cK+v5PP7QqD77+O1Ds7r+EX/c",
-	"aKyopdwgvZMzQhJQGqhiLNsVNrNm9TuTnE7Q3xbJCUNMwuzDzlc/P6s1n9SarTKihpxOWgwN6jp5jeoz",
-	"Xv1S86rFft7lZuXc2ZzLrFYCv81w8E9rzRYdvm2DZtCN9PHYZl+72cbqVtpdszrditd1fGr4UxHDXrfy",
-	"XQtdsT91GkQctsLsxxUasmgdGIKNKSiPh8jbzZT6WDRUwr6mXf8Ya16qcJjg/K8sMiYDX89WMq2fi+li",
-	"6PZxehoGfaBMMDKJVAr6X8SEUDWEDNDNYlfePZCG3OQs40Wd4+3FxSrI6jC1NsUIjQ0ehkRDEgnhawPM",
-	"aUpDDG+3dIZY4sQkq83Mzj7qyEGDjevvtmYqmEwj0rEjCjjiwwwlRI4uYAGlTlGR4x6tySu9JLfoi+be",
-	"UyLCtMSm0BQIMx7Ecc7BA6kAwknD1YQS4MgGuuCGjWRRUFzvfLPx6yYzvrDIPy8rJcHs8uLbekbrEURg",
-	"HmXYdYU7dItedWwGd4u7lGyeuVeWbFjzKRgLoYVVlCmIgMkDmV0hnIgnP4zZsNiYF1Qtjlzx+OjWurne",
-	"XA7jehCPnHjY8g6MZYOmzO1ZijAU1+SUAKFAUT5Z+/0w1R4gkXYAs68sfI/tykHemszfemd4Nyzh/LkY",
-	"IwEjuFx0wBZVtadjnyfiRmTrMC2WrVuDFygWq7tL215Tuq1JaRK6CJVymwL9U1ezL6EDtmV0FgbIzPvT",
-	"K41jQaQ1V9UVdIQ6kCQ/W4N0hhry0Bv90Bud9UZP+Ll46IaeaVoiYVmULSNRX9APnS3UQ+7rHiIVYq41",
-	"GnhCgeTPwtkolirgOzNJAj6ALBBchgznC6IYJVDbmfYxINv1cYxQLO2vdwNbWlhV6CZ5nRyvGos+9VOG",
-	"RCBq/oSJHg9SMPkCwchnsRiJ0SnsfQrMuM3RbD/D7vPhvIpFX8sKYobbe6kdishBA63lJkHky4nymMET",
-	"XbHwO7Ec2ZHMvx9JZM2BiFSf6JDRI/WFRRdBaGUqqPkw2w0giUgje4Wm0kU1WgW2N26Nnawh/9rdTvM4",
-	"rBsNvX3jgUicIxSp/8fBYSzOgs+VdqXukoFZ5T8fo9XGg4yTSruy3mg0K98/Lo/xSl954w1AVyt/uKz0",
-	"wcuIOiMW+A8Npfeku213t8k5g/bOKfNITkht2zyq3v03oq0BL+Z+dfVegqSeoLx4Bk0Gv8RsqpHyWZLp",
-	"PicsgPmOINB1VHUYxCoxbFSkcSi7DYnfkeARFvJAeFu/W56daW0dhLZTVQH7JJbDB4kNY2NxrHZHtF6F",
-	"2dTmEcQ/kOd7FERHVDOOtqm+l8lJhHF9fSVyG1+GDDvk47GIDGNxvtw9AGiDgUwSYfpVKVtOLKdzGWcn",
-	"YYC18VcNuyyj8I/1fNwRogm8y5CLloKxOdUdm9mOk+yLiKXhlnWKbXA1/h2V479dQOO1SGYVJ4ojqE8S",
-	"JAQ/zCuVG1KkCY+Te1akvhiNZQL1N+8MkbNTBKUSaJjhCe52LOonchst8CDP1EWfIVjHaaQYqhj4Rq2K",
-	"qGkmp7EAW1LJGuvgM6u+tp6R7l8LWdaer5VrUQtBgf7QL5zVHzcfqYXX3JO9Ru8uV1sQlIW6qXnXw9FU",
-	"fYBWedBTP3/gVS/4rKYyeW+SRjqQFsVfl9dMEPb6aRRTh9RIx4W2yjKpbaQZBxeYK2PFeEzJDDF1TsUr",
-	"qjbI6/Uii6YPvGRlzizplnnLxqPih4jpyYRy1alrS0pZVNx2Lu7K9HnQIf+7dIjeWzMqBCqBsi2JpTjo",
-	"XS4ycMbSr16KLv8iliPGs+Kgwnpbg62QiJGxNIjTX4Rn7awTN8iaiSm14Rt5Q0uCUsxDwcBTccDoEbIN",
-	"iHTxlwbgoHd4cHzCTE6qR5J/FYj5LWKxvg3zYvYtd2xhzLz+ErR5nF2o4AilPIdC4s05Ow+rcOAqWsyH",
-	"qsMbqeOYxaIH1MCx9BfmYuHvP2Ei9hDHfXkWFtITP0P21QzkV83Cwvh/OPt6tV5ESrvyMLgQHotKsq9H",
-	"2mF8yL6SQl6UbkUY46Jcq5dvaXrAob4/HOqxhFTcXObVRlohyIohFpCMRUZYjHgeZRr8naUZDqIBU/xC",
-	"+B60RWlnpJqOFYBDGACGLF4tKNuHB7e+Ca9wlZvt5YKGJ+t+SvMd8EQIZGfBZgpIbxY4EwXZxkmNIWUv",
-	"wsngLYSF6pGuQnBeW2mmXyL0FAFQL0b3IYgPF+pnGWwX6LcxBcFjEQfSJ1RVg70bCqVsMtcj7Ek93TZg",
-	"dVftT6xDNcMLcWU8+C7A/tXfBfQwAKgZhkwNeeyrR6Z8fiJOh1Kew3wg/LDWC/p2/MLCwmLCjvnVaqNy",
-	"PVe00AE2XOHmScd6EpobT4cQrIxg69Bvn8z0xT8pJUWYOX6ytqvW2nC27apZfYYNV//3W/NDw3ZfNTc+",
-	"NKpPP64M/+Pb//vQrD756C/Vi2UDtvRxIvKpWIP2G7ZnWanIurLaKGTQwYkCYjJo2HIYAewy7pLQz8Mf",
-	"5eel1WhtVBur1UbrpLHRbjTajcb7kplKoyQIbwARorjmTSiSL/crZ7GjPxQn7j9eyUIDd2fG0mitrwKO",
-	"hLU85r4DUCf28NaNzCrhccynhV955nhQbabNBUrZsXEsBzEfKY+NeHzum4qTYTLCbs4sNDYDnE1Xl+9k",
-	"vRrLiiBqhRd40+1CwlnwKg+78fSX5rvwummjsdr/hy/7el5hKuBXotw0hP8VbDd8hZ2r3Gv+D6P6Zc+p",
-	"ZlNDOW6DbhXnMy16y7yw0KAz2vjBQb5ZBO452wMguOE48BCAGnrPYS0Xml/6n5c40IjwEflWXg0J7JnQ",
-	"BhGCCxgI9ymxTBnLB00nGrHTL7eAmdVkLE3UxbDNmuMcW/yUCC8EGkgKqh0ATqB2bw3d2r7AybzEvoCV",
-	"JKA/nwy5vHnhdh1TWwchkt6q4XGrmg+npkxLwF8ftMQNaAnpCBVYiROHsHkQy3TsBDCq8Ita9gtT0ONL",
-	"t8onibnpMFRDPHfLFQp0PpXjxyC9oyVoBXNeO2JuH5Rv8ETgPz0PHbTCSxX9kW6Y8CDpmXoxJkbjxCDc",
-	"1tg7kmv7VElayIbnZ7GQfCmwHVfbi+xxkLBYQAIvgzqjp6OFKZkM/blapp5evVAkooegJRhEBs005Bei",
-	"Z1E8EXQJMEoSxONwVCtc5Ada5yr8FtbDNv6e+z4q48GcwxGsxVuoZCLUZ0iVmHbuvkTaFcokWMSXRA7A",
-	"hy+sVLh6/yduiYIONUwtmsJc2FroIWOvlB7TOJanRa1sAJ+B33eZvtUK5oJYzF24B5wxrWv5hdDKFn3v",
-	"CxFPYYcV4jqU6F/YUsvC9SGSw8d/drs1cJuWw+3LvEAJZXhENYFreTn6Rn7LYAylEMjDPXzA05ntsScw",
-	"lxvA81i9QTyPjg0WOGfU52rk63OqxjoW+ckWUJo9AfvXUtBHpjYI4oyYHhYR+5QGIjFzm6XkuZ6YSPRz",
-	"hQy+4D418gd94WPmbgFqTgFKjrcQJocbjAFvBvaIPgnxfez7cKSkeFE3zpzjHjsVQGAU+vpNMTsVwyDy",
-	"oVgTf6U1x5CrLMyC+24zG0spfiJijRTugDMeKmEX91TKUPCoOEKAUzsUoU8kK5azN8mVEmfaFlOok0AJ",
-	"XIE5/qlxmrAgSiTbZ6dp/1wkytM/wkxsrHms2XrqIcBQzNabLYzFvdj/s9rkei6G7PHGGjsNErWi95VV",
-	"a3U3WTCSfhpKto9D8IMBsVtxeqUJ6P3r4Mhszp5+ds9Ynlk3sccaFIKMRM2cHXT7Pj1aeewpO50mQkFv",
-	"i0eQk8EgAsaCKDEFwUHETrkSG2tpHFqLd8x9Xys+9hpUYgBagHD+OI7CLALVEGs5srX0MCll20APt0xB",
-	"rq9ttHJRh42nq0UIp43qs7+qy8KcnqFwGiGAfY9BRIqEYou2ie0BpVEIU/vahl2yozEkYnkKejs77xSJ",
-	"2rhjCWR7cEYSzVThODL7IpTynIERUCpF+o7imFMQJautigMGurHqQIE27hj13rU5wDgt0sf5YMTXboUU",
-	"F8AGEQgRIAqZiewaXdF1n6e6lfaHj163YkCK9D+/3wy6ENlIEOgv+gTsHYNDhXaP++UPrsxN4hDZIhmS",
-	"WcDtY9ye4I/BkBlLLaRgFOGZs7KoboCq68oLfzplsHo514WzT6lIIVQ5UvhyP+ZBpH2YPAgkWBAl8OGw",
-	"l7BceJY8DQll/DLI/RP6jNup3qGn3w/mvn35wpodSmhNuKI6qQfJ+1HJw+VGnCHqpMGAXzTTaAT8OMVC",
-	"ph8o+ikSdX34WkEyetDP3tcKAVR1kMvrCxaJ6r991LcBrV6BI7cXqcAXLiKLloo0DrV5kSRj1a7XndhG",
-	"du7W6H1VNVWJGNXURb/9tPG0AaUONPgirxGSv+AxOyhi6N8Cx2caE8wKHdJzrm+lxJKda9nCXCe22wJ9",
-	"lPtUmtUFz3JMjPNIThR5D1NtwpneOiWdZ5qwzfwzDfnHeXoqQoGlFocxRF1E6g4rC8dWvn/8/v8DAAD/",
-	"/w==",
+	"7P39dttG0ieO30oP5nmOpQSiKFmSberkzMq2nHgS2XokebwTRxM3iSaJCEQzaFAyk9H8uRewl7hX8jtd",
+	"Vf0CoEGCsjP7/M5358yJRRLo1+rqev3U79FIzuYyF3mposHv0VTwRBTw56UoyzSfqL+JQqUy118lQo2K",
+	"dF7Cx+hqKtgt/sjkmJVToQRT9FbMuGJpzi7kohTq3TzhpeipapO9KI7UaCpmXDf+H4UYR4Poz7tuRLv4",
+	"q9qtj+X+/j6O5rzgM1HScF/IvEzzhQiPcyZKnvCS90b0GI2YzflEsKEYy0LE7C4tp/Ct4jM9lUyMdBvH",
+	"LC1Zqpic818XosfeT3nJ7rjSjxaC8SyDl8p0JtjdNM2EbVmxO/1EIXjCVMnzBNaknIoZk/lI9NjbXD/M",
+	"S1ZOU8WyVJUsSROWy5JN0lvB5KJkY1ngz3ZAejCFGC+USHDMB/3+MZM5zIrnUo+rtjVMT7yQWSYKemWv",
+	"P2BDMcHxYNc8F3d6U1K9bL8uRLGM4ijnMxENIrNwlT2b8U8/iHxSTqPBfv/gaRzN0tx8sad3qCxFoRv7",
+	"x4eTnR/5zm/9nWc/71x//R9RHJXLuW5XlUWaTyK9oT/wocguYZKyaO7j2zxbsnIqFUzzpZhncjnTZMLu",
+	"4MtMv67YjJejKcvlXazX+vvFUBS5KIV6ROsnC6aWeck/9djbMeNeQ4+UaeOAfZ8+Z7wQ7CaXd3lMu8Zk",
+	"kYiCVjQtmF4apRdMfOKzeaanUwo+++Y2BSoNL2RWmWXLau719w9CS/QG2ghRuG7d7LUc/iJGZXVg43Qo",
+	"cz4apWZYc15O3ajgnzgqxK+LtBBJNCiLheh6PEdyNpP5zzA4M0o156OWobo9wRXUT1YHm4gxX2Rl+1Cx",
+	"9S8wXmxID/qcT8Rl+ltgzCclm0lVMiXZjOfLY1hjnqs7UTxSAdaSCZ4oVkp4LhefSn00VY/9IMYlnGhZ",
+	"sP5A843KrPf6/RaKSWdpWaeUdLaYwTt9OHX4sW9pJs1LMREFckq9SkKVz2WSCmSWC1XK2cmilGrEMwGH",
+	"TQ9f5KX+k8/nWTrievq7vyjk/d1WttGw7d/tEn6j5jJXOJrnPLnAEa4Yx7yQw0zMvjbjscum30hwyrc8",
+	"S5MojhJR8jSLBtEdT8sBO5xqhql5Ks8yeSf0I6IopL44PvwemS8H0d1UZprvj6Tm1ONCzlgfNvKor6I4",
+	"GqciS6jVKI5ueaavm+hwGt1fx5EqeblQ0eBA70iZlkDImtxp9c0YzCBpoxZFPsjFTKhUDWiOAzOT+w0J",
+	"+hzfx0VvnjszkEQKHMo4pYsHLgc+Ko/ZR1yYj3gymeCjKYN5M14yOJQ9PawXMh9n6ejzNmxkGvF2TB8Z",
+	"x5EZMYJdy712Eu9HMw/xKVVwQOwWPKtugf5B6It0mOoruFy9/HZcX3j9cRTAo7Uw441HX1fH7COuwkem",
+	"+FJfakvG84TdgXggWSJh5V8BY/y8c6IvZZ55C3bo0+wJ7rO585QoblNgtppExGt9Ag6G42f748eHT54M",
+	"Hx8k/Ig/Holn+8+SvuiLgyePj9aRNw3gC67vSb5kKPeAYMQzzWQdvb6CpU5E/lkrN7ateBT7C88Fm/El",
+	"UCKIUSNggtwyQdVzf+9MCrmYe1+YZba3GlNTOa8Q82O3N28qTGzFGruhfmEiHnGQIWnCTaJNR1NWpJMp",
+	"8LtZqlSaT2LYDFloQW2GHCdVsC/fylx81pZMdAPebgQkWpTr9b3rybBB/l+2aQoc9YTSCP4g0P+yUHBw",
+	"vZvBdlC5EPb6/gayTOYTUaDysHoTYXJfeP/mmaYxmMlHM1zD7eGGqozvmK1c0BRPlxPoLvDwdZAnvK3k",
+	"89QqmdHtXhTT5gIbv0lzvbKXuJhxNBNK8Ymg3UJJl025YkMhcjaTSTpO4XAUgkNX7q5yWxK94mm2KDZY",
+	"XDdFGole3c+/7oCQvInwCU9zYPu67SVbykXBRlOea+qTeHO13nLeYuAryb//nrtAtbTHrqo6J4rLCnVP",
+	"zmgILJGjhb7LUab2FIOT89dw84giZjJ3SrlWBWLbmtPVYU2YXmnsIi0Vk3c5w92yGpFWTmT5Si40UX0G",
+	"28lluTOGVrzNzCWry790sDaQaiobfFDl/KbHFXvqBvZl+UYhiDuoxWiKAkyT94MdAx+Fpb6S8ozny89a",
+	"6VLKHa11wYkui+XJuBTFJYroWv/xlmvfPw8SlTUj9KrVy2Z7+YKrdiYLYLRgrtHMU+QiYaWM4UbJQEJB",
+	"YVDRrXrMymJpeICeJ7vQU96BOWtd0TPPeb80Ndb3U5GDAmqaAwsGKTa9sCr59OhgvS55H0fvcr4opyIv",
+	"9R6KzztGi1pb3mFSQjNBVsobkRsZCafPThblVBbpb9BLzLgasOeCF6JgV2+/P31TOUF7jiTeTyWYdJZy",
+	"8ZfV1FAf1h90lGBuIBulVjucSJkED1aq2F0h84lhbzVyeP/+/c6JN+gQTWjRTF+nmupGhUj0szyDa5+r",
+	"G5FoEa1KHCLXlPAhwuWNrpsmKaKIW55mfJiJz6UG205NJQzeDE4BxPughUX4ak5dlDb9kRy3mibs4L4g",
+	"PehRzKVSqR6EsQPPJN2J/925gV0IGMTJaCSUOsG9qIl4VZaBxjpxK4rlHYjBgzHPlIidbU+L5hFoQtdx",
+	"tFC6QdC09NrPCzkXRUm2rAY3akwe1EKw0CMzUXDKem6/h1JmgoOq5I+prSk8raQ26KXUzNyNPGY8U5Is",
+	"1agy6DMPdArHTI7DffuTb9pNye6t5wE3GvgBctK4KkMKmqvtS2DgL8VMbW4ljTV9vMZ30fJIk+BFweHu",
+	"NEJ3c+mW1R1wvI4PlZaJ7pAxliA7xGtt4YYomh3pdYJmwAXlMQ4tF6dlqEM7mi49V+yZH6L6BeYRUGVH",
+	"He9EWVRPAQ/MhbhNxR2QcpKkeh48O/dInI6Gd5oCpySOlODFaKr7KYSSi2IEOkfdFLELRihNfnonokEk",
+	"ln+dDr8dpW/TKI5uRTEEg7MqmwdtFXm+HRMhIrHN9KKmRO/HLCPD90AvOh6hnNxmVmTkhfiDKdMsSpNk",
+	"9PWKB2gIowR/GawcM6+BsIYONq1aqMXQ/KKO9W8fZ6Is0pH6GJsTqcgLWE7ZLv0Iit1QaAUbzMq5rDlA",
+	"6Lpt7JpWiZs7SU7R4I+ZbPkhESPwToV/JWk53B9RDk0mIA1YqgqQByyGKBQocyjPlJINBftlkUw0zzI2",
+	"Bf3gnSwSkunqR/Lo8dODup+xMQykYye/TISeUoZW4lEhcCIL8EqHpJrqEcdJUaseJQWPtJN4Qh7MihoI",
+	"68BbdMYYrQDmkKQKXZFIgFpcqfiO4Bq0zpyKs0/f8sBVNLO41vKHVTW9B6saaJpk4iqdiWjwrA/LfyFg",
+	"WioaPIbFd5/7HpereO7mMqEeC8GTZeWNwv+AdDWITlQmxBztzONxOtKzGvKM5yMQcnRLYzTb4Htp/ipL",
+	"J9OSWtQ7oPerb/1dpvlC8JneV/3pjqcl/n0fkiQ8f5jv2z58HCCyYSZHNyhyrGJWz+mx++pW/N6N1b0w",
+	"r8DpqvE0fys7DFh8msMaXZa8KK18XCfSV4WcMaUfAa1Un1LYwJiheTRJuQ0qyLgq8Vm4tMeymHFNVolc",
+	"oBBPY8gXs6EWGX3Kqvd76eRR206al4/3o6boGUe655NRmd6m5dK057rnpdgp05mIAqug33xJTHDd6tvn",
+	"6L33/Ea8m697i566r52c37vMyzDX8C1VLDKhWCblDeNl5+vyDNo8IynTuyiPmiRVOdvdRgzK25r4nRHP",
+	"0nxyph+9rzCMCtkehagW+UjH43Iuk9BBqXGgTvOiAJsXGU9nqlVqUE32zdUN+PY0nx4KlSaGmWsBNJel",
+	"CwSI9cdpmk86b+WFN6j1m1lsNmPFb0GeWLeZ9Jh+Q3Ns9TpvZSbfyTvwJ7BFXqaZXhF8JWbpGEwgyOrZ",
+	"SFIkTQcWQvfF6kF69/AlPH9fuVdWvXqFj10uZjNeLBvSgB9+Urk0vevDDNLbgjoRVo9alVV4bJLo3w2+",
+	"couskUBegBeghXbRRaAwtAXixpj3KuiQXLGxuANpTOkPnOFlytRULjJN0LfiGA6BHmTMfDHXjRKMbmqq",
+	"hZfhkk1E6XVDwXQgeoNWliqmQDCeyUJ0FXG6iDQtosP+evEGGVwEt01FqauIOzUWs+efvj1fJNnb2/dk",
+	"njt+AyF1bULKl5NRav5ye8XnWvlVi9FIaClcFkzJmRjKZMlEpgSDzuoejAFsurfFii/Z3XQZtmvQIC5a",
+	"bANvx4yeiEHFAuFf8895IScFnylUyNC0oCn1uX26YMa5F5M+32HwrJSyx8A6P+NLYD01JeMoZG8YaZ5L",
+	"/Lc5idcrb4KZcwWAf27AKreLEac8cymtKC9jCgJpWdsvJAJ2YLvuAFUvk6OD4GXijlg3KeKhktIZhhhc",
+	"pnlIt4evNWnkjBN7In2q1GRRCDWVWYIcqyJcGauQVbrAroOSsOZ2A3N1YyzuTN6KRLO3TPKEzQTPIRCY",
+	"2BvXb7CFAlLk6KGF6AE4gyJx2h1nalTwOZgbyjvJMl6K4pjMv/qLWZovSqHYXMh5Jgwj1oOu3p6rJOD/",
+	"fjLew+SzDR83DLgT+T5YyPA4eadxWV7f8WmtWrxOwoG1aVJRzPTDO4t5F+aG7b5dlJobdtNvzMP27fVC",
+	"IJr79AFDcVCPdJwWqnTRtPhxuCyFZ6hNM99QCyelk6z4WZIb0PzDBTjD/nyKcLvt0aPHWdeIc9+lqpTF",
+	"suZa6SL8tIgsKO1/+F1rDOktz/SHfry3D1YiYybUX+lv5BC8bnol9+K9axBM7ZZ/6MdPmpYe3di1f1Kp",
+	"qUIomS2IOoij6YXKpLuTjtAyVOhZ7ff3j3b6ezv9/av+44H+f/9HbzF1s4+vIeTKaTAcFA3b3LM+WIXN",
+	"JNz3Tw4ODqtzwW8UvxXJyYSnuSrPjFds/+nB02f96o9vc2GbV3gLuQHvXfX7A/j/j6CBgKWiPp+DQf/w",
+	"x6a9fcOrfTOGa5apk9ZJhHdh7g+rdD5u6pybK5Fl0ByETstpqmzAXdcLruupp7dxKdYcve/Flzp2a7a5",
+	"c5pFbcM3TnfosERr1uSHFAP2vUUhavpw3ZilpbNOBOdb0QPmHBOjudYaxCfiTJS8gznnbe7dRnM+ETGG",
+	"XdRlegiVAJkeLTq34NhFIT2XTM8OBfxaihLa+sEN7Iv5MTblWfltJIb1o9HIQd3BZijDq6FvTLmfZYIK",
+	"EYSmmnQj3UQl/4iNplIqoTBeD2e/1+/3jR/vSximAu64Gv1hD2vI7WylZVQrjr76BMI2eUk+i61qWf7/",
+	"njn28yyl1Yl7puU1JtR3SlB7HZaotpf6pdBOriSAVh6Nq09T60Yg/x62ZKjxi3CnhxyHyzIY5YVOtIHW",
+	"YH8Theyx9/wmzScDsNChJU4LVRCUn+tDk+LluuwxsEXBm5nQ6oP+Veut7olXPNMqnukDFA2t71ovHVOl",
+	"nDMl8kRrxphWqyX3iRTg7sUhvctBhB/U7TJkixoKe90b/611DeJsotgazipDiuKI2g46p73Vu3Km4Jp9",
+	"zUrCvzcim1FgRx48gqhjsC6QEn9S4pUhbkXBhmLk8jFndZ8W6JyVHD7/f6ujruJouFDLVl0L1ED9bMEz",
+	"owwaVYPJHMlA6iFCunJzBuSFR6XF2ituBRuKyQJD08tFnousxVy/2bSceenBYpBvlwpFHSgRs6m8w2hg",
+	"kScUssUOP33S1+GwkDd6o8ZfdpPgKn2+XG9D+IGXIh8tL29EOZrWDWctFGj2EZKczU6l+ShbJCIJOlBd",
+	"XF+34fvu1TCRgYVB6+mYJ6llE8k4G2WpyMvutqgMp7/xKn2G8OsuykB2DBwPE1WHSfk+hwPTnT1PkLUn",
+	"TQo/mSf0yIyvLxc9dgJWDLAXMsXTpLOccC4Tw6Y6xTeZAIgOxyAHJlUIPpqKBM2TAzZeYEx6KdHu+GUP",
+	"hG9/ayFrPJw1lvRlR4GHZSX3VMS4Wzjgl+V6FWthPaPR5Lg0OTAkveZf6rCXssSUrY1OIN4CnZaSLowY",
+	"k0e4Yu/F8FKObkT5hS8R6ih4BuxSx35orpaIQvfZQ9fSM+e2UDnF5tKDrJBy9iV71ndO2Mj94EOD5t2Q",
+	"EoQGZqJRPL7g7brVf+R0lK09uhBzWXTXk9DMfAEvrdOUuuoTa82ylVUMW2k9XhuS0Z+3uVzfT5fgQW+6",
+	"XRlgyUBOOKDE1EzfnqcJvUSlREE7LXvs/VQCM9cDVyzXremW9UeGwd6eIuSSJ2cyERmmUew8SQ6Gz0Y7",
+	"n/Y/HdwMKLdiwF7P+EScL7LsOR/dvB2PBzb7K9W/+BmW9UejgCV0panTjqsRjCYLcnU10FwgKqFbqHhb",
+	"VPrbkLe556kk5Fw8tm5mtiXHTGaJKLzkRjUIu53TMsYo31xsH7NzmSiykrAtzn5dyJLr06Jv3ywdLVkm",
+	"QKQAnWso2Iwn+jXImualH8g+4lmmyKlIyghSkyYtx2TruxKz06KwX8bsNaJMwDdaPHK/v9EUhQ+9gGDZ",
+	"FzIveZqLQq9DOjktClk0fqNvLxZ5/asXBVfTH6Sc00jYFsiMkBAwTYuEFQKPhcz1QnFcI02imubxM5rY",
+	"Si99ai6TbdiZUqhSv2A3QYlSEejRIi/ZkI9u/Mxa/df2AyIAVNjHDJbqFBPD0YKmhMgfaK0mUnV5zqbb",
+	"EKt5oU/QGFIPPACV6tEq3A/1CJCRe91ig2ydf//ikv15rx+z89OzbQoMOn3x8vKE3Yil5urnO/uHRzFT",
+	"6SRHn7dmQ28wgRwWglO2SybljWZuZW1xn+49218Twt1YFZxEcBFagpxObN60PiKWNnz7aiEXk2kNHase",
+	"c2RSqlzg6lFfK+Fg26j+8KwPAa6a6908+/Trzt6Tmg+AMjX09lCEeDTn5WjaQM1Zl8MxlfPdES8w7kgB",
+	"IEik+YWX+riPkB6ev+nxTv/gam/fuKPi6G4q27OqzLzDOSmYwBWW+GK8zsSSCOHOi1xx2+YWsHsPgNfV",
+	"sHqj3V5kibLZGXMx8jKvKBnejUt/i/yELCQmlYLxLHPpKmRB95U7ggOThb2ULQ4cwImZVM2MF4ihwHMC",
+	"E4Nu0t8E45nMcY0+yllaliIBYeNjcJXSugX26KATyFqvBWWtpjgHszSwd28ZJM2rkrmSN1hmyCTtkXoo",
+	"Ysr+/DrpwoBXZZelBpkD8Qc6ygUrc4JgayFHxaegj83z+Obk7PTy/OTFKfz1sdb54d5+uG8C8jFGTjrA",
+	"NIOmBTOOPu3oZ3dueQG7qF9C7neGr+IHE6N2fe+4QWN+aTl1qYN6ohiBYVcO1YHDZ8/WKo8bBd8Dywmp",
+	"igslilDCnoHG6bHT2bxc0pHMJfDyKU9AFuZLSOz7uEDj70eX2zeC8CiyKgMugqboDhtUN8knzmGs5+BT",
+	"tkdHdsHt/rbfWH+gn4KuxIrOdBgyGv2BrgpDiyORzuvzvBH6q73GLPH7UPgQWK1MbqFNp7WRQI3U5Ooo",
+	"od1VgwQVc4MEzD92ox7sLQXv65tKmubKGdVS0f0MZgw4nAoGiqJe+m95Ke74kp2cv35kU40R3rXpZCX+",
+	"5C1D7aZov8PwArve+rBDf31lvtr+S/BGc0tHl6OxEtTWUfPPG8tddrJUlTumMVGuS8A+0ZIBLNHAgZDC",
+	"C8fMeNPNLwE8UoM9WvFqZVlEYJlRHFlI0I6MHwIZXhVyhs24z6ZB941rWl8JHsDqKtq05GDfbrWyBKix",
+	"ttigaXKThegbIhAgZ7ZQwKIn6a3IEeLCtY7LTgIbgsBienWxACSHLSWycc97/ptv2CN459G2/nvKlffI",
+	"dnQf+wOwqLCrx2BWYcNhmNdqIzGdbkf31+bgnoMZoA24w2sXdFb9Bt3gU6lKDGGeF2KcfhKqx16XJgN5",
+	"lC1UKYpHKkYIAtfSI4WwSxjGQKA0biipvoJlpq/YCWRtUzRzLuENLWXzG3gP3LtDzPCnOKeB35E34t2f",
+	"Fv3+4xHYqvhMwCfhcA5TBVLmHdhOMFsaEqjwV3kriozPlRW+K+EwrjuM6R4utepKxhrdeax3Ny3hB4Ny",
+	"hisWM87UVBaa6YF0DnYZva51ddCHKluB6rd7u8ez+ZTvRRbBzN/j6s1LMK+gHeoDOhfgmIZtgdMyLuTM",
+	"46o25T+TkxRc3T7jIoZyH0dAF+bxnpnF9f11IPXVm5eTSDtNcAN2hbM/OX/9N/vyvVkf16u/UBs3/n2a",
+	"J+AZvt5AvHkLPMtEipn1X3lxux4v9eN11ghtrGOKZuKwtqvpqY2M5tmi4Fk0wOyUOR1buI4BZfOFzBYz",
+	"4rlNoRsZhwFhID4Ax5owSn5RMj/n+pKOenpKPXjkw1fXPaQtC1H8naxAbNnLOehjJSb1sI7N267vc/dN",
+	"s3u/IQftWAiMAklnQpV8NneNnUw8vQXgASCueCThixfIS9EoN1lkvKgs/RJBAiySIRH5fZXDXxJ9rRTN",
+	"akY8ZAUtCjsun76wLB4MMi/vTmBZKiiDG6Cs52KUjtMReK8TMaIkVcxWMk6PgfNtOxg7aJcie7RQDj8b",
+	"ICbogdAiNX9VJfuqpxZjYLGNn3BkYDdR4lYUPHM+Oa7cGDH0X+RkrTPRfloCVZ29SbABF4usDhay//SB",
+	"MiMv5SxtnnzcqlbpHEawmVz+bXprLsAsdRudlhZi3IkGcsw+6tviI5nLpVGVRaZEjz0X5Z3AXVD6ljP3",
+	"KS+EkeiPrWzDIOMJfLh1YkoVU2VKdQ/whpW5eBRQBMzVtXZrPLXFXV2tTAu8QXq8BRtxJY7ZV+Z+640Q",
+	"vgAQvP3YWpEnTEkXHzuglC7dHq7WCJPxLMGbAA4SXbyDkEtcEn8/wO2CRxFMfBXKrMdQtqo/Wx++uv7p",
+	"p972Xxp6UO/fqAhZJhvaAeVYeByQ3CDgrbHKdNZb1+Ro1Zrs/nNr1ysg8a+da9/S+a+d66+2v97+Q5ek",
+	"dsiBqlvP+GWL0e0kZyIvCzBkwKVW8mIiSj9MHCCq2B2nlVU2fRFLhSB6Ksm77r3YfsfnKV6HzGSd4h2f",
+	"KvsIEDOGLUFzY6FPkX0sl2XzFNtmQwGnaG5HdK2aZQ32NZxJK5LLFe40DxL3jiuGkD1JbE3RBlvKBMrn",
+	"x5jkWat0ojjQIxOJ1ifMy3B7JPXomZV2y2p0YpMpub1orEDILN7C3hwuhGNNK9nICnpvxEhsfpVVc+Qs",
+	"CdQ2MHgMLGpNiF4qjny2pcWy272efWe7pnNlXJVXBc9VamS2triCOjr0gwsJ2MiGRihAFUQ6Ux61XMFp",
+	"fmXAd6snKDSJrkZzLzrCI4DH+0+OnoZcLpTi9q3IPd9Lh5RX511Z7zlxfgWjtV0VC4rHhjVZFYeNX1Qn",
+	"s3e0FoVL/1oxsJOnPLC0LTSpAIS3/I6rKSV0bSCGYcZHJQgcHWLWPoJRemnOMOZ0wMQnPiqzpQGOA0el",
+	"1GJWmk96rDoga0RJS7blAPMwnvYkSQqh1DbeCmcyEdnJnRbavCd16wDWnqf5xJa3KuRsXm5rIcZ4+CsC",
+	"Ow2ZIvTRbZIJpQieLZG1s4iQo9Eg+p8775Qodl4HSL0y5DC7xEceKfb6XHNi/eAxG4ppqmXWYgHhHPNC",
+	"fkpJ6ZCuTJZYoj8oiIYwkvImbak6BOVaHOAyPFl3E+53K2H1pz//x3/+tOj3948effV17x8/f/znv9rc",
+	"rWbB1o+IwI2x2Eo1cv+PH+ZsNL8Uqr3Om8IfzbiAAjH05lPJzgtZypHM2NbZaL5D7ey8ToDszJuq5Etl",
+	"oNxt5NJQTBAUA0R1hWninI4XJZ+AmZVgFSHUrRqRnZZeRPZIzgQr5cDqRc7IoFubgCqlyV1oYYvNeHFj",
+	"j4qEmEXd3B1fGt0KKdUHdeQ3Qq/DmCKKpAnnXEKcUZgusaBTByKwNe081NZiGZNcCBjQaVmioFM8lHxB",
+	"ZG6pwfZAK36N0yEtx3TKYjOLCmdgW2WxENvA0Rz5mW8rxnhnY/9gLejYxXbsbOrYmf8NdFt5pMJNGR4O",
+	"/C9rPuC96AYYesv9et0DEUL9LHOxBWOPcQrG0B8ovNX0dtaSGUFyhZUlmd7TGGLQxXVbCYKYyEUJKPNf",
+	"0HDdjE4KWK99PKaWvGdjWB3NF1cGeiUaPIGyZxXASX3An8P5TvPJSTaRRVpOZ9EgutDC1YUcphghN5PF",
+	"0mtp7zCOGioV4hs4/SXarY+0PX8b3cLRYb+/BwC7WAjJf9x890fb1ENm8vq2XAdFxz/MAl7rHs3gvmS4",
+	"0duuqMq/yYzeJGpnSw/A73aypwcTvvFwBo3aDWL98NV1jyoxEmWiUtHFtI4pkDElfMaYzhlXczY1ByHJ",
+	"vDEg2IGeQT+h7i8NWvSazs8hu9QvIhBo24NSoeY9wJSGPhLswq4qZqS29VPFabGd8WTZpSdEeosrCOFG",
+	"zg7uI0HFUD9n+GlepJpvLYMIxb8HGqmgyZi2gNOFmvKH32yrgkVj2uKfOrQVBGV14MyE1+hSexHPMbgs",
+	"HoghDeF1komNx3CB6LMQCL90OEAtm+9A6T78Zet/9HTr33zzEzbyU7R93bN6I43J2SrW7llLFqTBygE4",
+	"fpOVEBiaC+mmrt9Pl3+k0wpiDPgwE68gOlYz1Aq9Vs+8fmMqi/KN8aqOOHznObpqfHGFt6vGXU2s26oL",
+	"si7INu6yDUOrGpVIm+Fv5uZY23XXa1TPc9M4udA9upl3cCim/DZdH9FDCG3PzeOUS64JSi7KVkRmg1Nu",
+	"DAiYacSpKC6mKEHeLNidQAqFsqF3srgBjY+raikm0mZmfMm2Rl5myWhRFCIfaYnd8ZfUhaayg/1nPngu",
+	"/vq4j7wBssVoLrXI7QzsC3pgvnvTlPNLS2dHNjk0mGsilbBWiamYxdVOVmftPT6qJNaFGF00qliAOkCB",
+	"1wxY2ERj/XAnUewe9OO2cEoPFgC1X7dhervLdCaO2XhRgGlL5kJhUpmpBugr4TElvoD6bXJgiluR9Fgf",
+	"0BCxsGA6S9es2l6nhMSqAlEn2zPBc/bi/B1bKCg5oOcG/sJZmmXpSBbgtxrKW2Gd5WRpaDoFWga4dmeT",
+	"gqc50cl6XDwvlQvtbhMJp2MiIRcdY7XR6zHlqpnyHzuMvAkmkWF4VC7ufE/cs37fPTj18Xwh3AnTYGNM",
+	"YTvqG2jekly9FI0N1VtGkBUwXpO3ur6EUB0Pnmj2cb9BtWsEkTp6qlOKCXWEbSFCgSdlba8e/lH/4On6",
+	"jc4EL/LG2av5swrBcpFiGSKQ570XWC4xl7B+iqFOUXorclc1pd97Yp1YSDN3XHM3XmBlOTjBlQPscVJl",
+	"Ep7mAO8h50hpBWJIWH95Y4A+BaXOchw2dLVp7muuzfBbTVhYSyF7DQKBnEU0j8xJU0D8uA7ned0mz/in",
+	"S0LNObfQEXYk7RwWBqIP8tDB7ri9YcOl3nizzjEreOmFQsI1+yUGXzeTBPklPtVgmWfp88/glUdPnjzZ",
+	"3ztaO8IqHm371YV7jA7r6iYfsz7mzzZglLV6stkq9r8QAq7MX4pMrEeAeWueu4+jOeS6VlejkbcDibEm",
+	"K3ZaITatGk9F5tVciq34ZRLVoNQSg5b6IcaZQIobGBOtwAbBXiSFHfYfM/Cij8QXWNh5IYfilBdZgHX+",
+	"UAWXKsRcmIhBwZM0F0qx0VSMMArZu0WxJEnMoAwbhCxDEBRKrkbUu1kM9bo/UpriU5n4oiX4mQqhtSXr",
+	"PXikL9y0THn2UmTcQDBhnMYCKnnZQ0ZrbboApnmMF3lZLAQ2DyNnNhMaxSYs/WeCzAVUJaMnbQxcmPXq",
+	"0cpcwW267rSbZ+mOMLIRlQR8+InXQm8HlgRX80t5l79P80TeVQ79UevVj1FcEBhhkbutn2AmIK57zAsr",
+	"InA2LAS/scGKDswMACoGWkaMmZpyTdTwwkwLY0YazsADgDFNT/v/CUUzPbnz2LDMyhM1Zkvx9f5q0/OH",
+	"+Hxw0yB631SUn0i2mJvsdTx1eqJ4RWDwQg0N+WGCGOzJu3lgR1ZvCA9sxpwrJZK1G9GRoLqMPM0nF+EY",
+	"2QuT3ACltIG1YU4BwQ84CHhN8+AoX2SC8VGpCDc+y+po8W5rIc9Xa8GpmpoMChOOm6vYxAZ6Nxz6u5xY",
+	"0zmA9dJN8wGRPjM+37kRS2XydqLrFfFAMz43NU6T8Ko+lwvD+/RtREw1nQlby+BOiJuW0F4wr1pi9pex",
+	"vk6gkc94lsGPbtHYUOvkW7zyndGf8IXCCAei0qreFgqjIJwJ/Q0i4r3FyJnY/IHfojV4g23CRasBJe//",
+	"UXuUJmLE15p+XueIWHNJj98TuPaXsP0QZAksmWoz3WihgWq/e7Vq6bb2ixyj3DJ2xpiAxad3SLTmRQwY",
+	"ZB2Al894KbJl7C5XFxP4yAzKePi9UmdQTdrAX+4dIlqImatv+kFjUtXkhJD2ZhhaMWvAgDzISNRQyNqx",
+	"pWJQAEHJgOGlJcFd8Qqa50xwqIKCwT+esceKkMCZSQSEyzKGWH8E2jInF8BtboSY63/T0tcTSVENqrWy",
+	"iGvmub7eNIQjHaCJwUM8IjW+qit1Qg3z741efy8EF9Z0Fm/o1qv63GM0fFIUib6XIWqXNEDMK7TsMIWc",
+	"xkpEr4vehVh7UUwhOJ9+ncuihA4GdA7qmMecAvIRhIMGiDsF3ejnf12IhbDSZWiDOnO6q9rqNW+lzeKt",
+	"G+zPDzrtwApxN+ksXATRcS0IG6fy1+1nA5nEFzwTQZoG8bCOtdgKg1el6CBJL3LAPNI65Fq8RR+TnOxp",
+	"Dj1qKnhWTn31KtfzqIdfDSgkj8xbmiU2dMpcFrgmacm4fqLH3sPNwb2LA1Y2VWxcCGfILKdidowGyYbN",
+	"mXZIEU56CZE4XWn3XW2ZPj92GmHyrigUtL14OBxSdOrjaoH+CM55Dkd64F23FPeD6iy8ShgIBnBe/wgO",
+	"WLqLCdE5BQD0ShZGjTEFVcjKhVa1cu2v0wLCEsKYAM4SDxs5LZ0ifsx8MQQzfp1LyoTdAY1i6B/g6sQA",
+	"+TE15vMxuIbT0fTzL1tYxfcOw3ElPqH/bCNauXG1bJoiD4Gg1gtcLTXjYPw80Ra0L4I68fGHqsEAFEiH",
+	"cWve25iX/Q0FtHmv3Me1sTSn5o8ICM1dZJW7T3PI2hAajfV4lm3xmLX86oXXDWM27LmevvmGcfdxe3vj",
+	"gedlkTr9BfLevAQCu7ogNCXpeCwK/X2LxfvzZql/HcaMQzAQ+9M3bIh//fOf7E9TrrZ4L9zttn1iuOqJ",
+	"ttf1Gra++O9a0JpT9I9eyGp3/gIGfqk/jgtWezCwUBVdy1+jCvdrO8BVtmwX5E8OTcJrBcbZ+LZ6vKsN",
+	"NkbrBwX4g/W+f/hYvUbcUP2WNxlpg1bcYGsbhXjcTIzHkFPm1ZpvOQq17AxZeGkXoXm10RH8uOIsrvhd",
+	"X+MfHlUH8ihmj9xAHl3bJtpY5VaJYcxl6yAq8czlZ4wlQPg1f4a/QdWfNru93MpWW3ErWmu9/XYLRWW7",
+	"BM56Zku4eJBXZRKuv3VZnn6Zn5gCKtKCySLRGkcNnZrw4LBq6dsxVIHEH6kQkWWuLhkbE5YpJZN9L+Yl",
+	"o+qoTlwjxNVxPWdyxm8wwxkboezugi3lIp8gPmb3hHsT1/v50nW1dn4gQlCv6lWxoH04GY3EHFJGvbQ8",
+	"kC9Phpm4kpd6o/X6oiQNKobBm3OVZp1fxgOBxF3Qa60FeoVbTmA4NuOcJHyTGnZs7VtKGqkessSN6z2t",
+	"iObdFtgGLn6eORge7qBft4I0rw6EXJ9MGM5YbPYxsb+bs2WyewCPQFOaAyUK1g0IJj1WK4+uDTpG2AR/",
+	"l4Nqx+qCpauipx/cwcMLo1OQeRAgW5M0kLifbz6Vd6CPyXGJ4MeposIXaY5cbzMr0oP5xOY28/tAEOZL",
+	"ItwVQKAIkoKBgvrcVrPvE1cfWEFGGC+ZmvK5XpAmhtQ8S7WWaCBuOxQvBxSNPUIX7u/tuOcaIMOVkuTK",
+	"aJMo+EAEQU1Q8qrw67k96/f2mWJbJjCLPeszte0XQh307T0M8dz60rfNv8gwMjmsoqaK9VuaOvM0XIhe",
+	"pvL7g2iP/Z//9b9Zf8AaI2UqWlVTs3f05OmP+gmJnsMinUwgeZWG3QhHpn1pM93UUsoBmACBYb9Mbe6i",
+	"kEUruG0FyZSGekwnT+tZhGvejeMaVJb6NWq8a+DC6ch10sCKvcvTXxfi2MWKTliW5sL69MqCjwRINB1Q",
+	"fzetJK1IRuhYtxCyAVY76ypwvc1Yr5RqXxiAaTZOMy+FE2Qz0DpRILPVHbBwUr2YgI8QaUgyjqYiS6gI",
+	"BXxe5ER6wbQve3hC16h/S4MEIvJSUDDPetLZDO+3lCvI7C5VU+KoiDeKPHSkWQiW15RZ0pEKgaJeJw2M",
+	"hNCYDB8I8noHK5KWAwZhfy84lEtIMhEzG6QRs4uF/uKlmPE8iZnx+8YMfeMxe1lAfnDBLsRI5qM0E8cY",
+	"n9i95sAKFOLWEidwtmHl3VRjj5IMbbizcr3iRtwIpVifr0yUogXZ5RV6Y1NFUU4MfAOOHuG8WN0HUH69",
+	"3VBsZqpx2Ae9NCQ5A3FePzuRZSlyU3mrDcV9YB1rdB2xTPCEgHcsPgI6GboDxWyWpGLljg4Fvv5ArObT",
+	"PJnLNIRt8zb3kvUhZDw3gA0BlKA2yIfX5wNwXhJD9HxDXfg/z5Q8KdtbtQKqAU2Qi1IARLF+r6lfCw9I",
+	"3CT+k3kInF+NIkXrBujt3GFz3yAV4AfBlWhNBHglC8+boU9JDlngDN5N8wkhmt75vnFQWbXiQzXlAu7D",
+	"lfUWqekQMD+JNlKJHLMRBlDT088rIH+T8037ASDOqzpeZNmxTV6wCSaANiJzVxwP8praQ8rX0bwh4B/0",
+	"s50r11LwKR9mYrXQV/U7jiCAEkJRrdDvB6P6gBLoljzG+aEXXnwSI+Axk4vzF+Rfjb02JrzUq2gvRdOU",
+	"KYO+NFJU3h6GD/PqzobO9ePrixFD782ValQmSkuXntscWymKWZrzso32UsUmEmJY7viySXihRgMliGPL",
+	"jcy4qz37e2/XaxVv/IHIMCAyuPhgisbCiCYqRoIA6lhV65iVMsP7zAPxMRVByGeqMInqVpggJxOrYIxL",
+	"WKQSPPK+m93CNDcZc7m6atFMcLUotABLIQmVcKlRJkc37raEIFYPT45enm1U9nPER1PxLmxOupzqRaHV",
+	"+/5vDJ6197ep7rEqWmIN6ysWeb66Rl9ZY1gxu6MyayBRNGr6dmO562sD2oxEtAdu3EftIPBw1YPvUlXK",
+	"YnkhlMwWYXObTU0DBSaTJUXYF3AwUTc0SgpFjePIFlg3byoXhQqqJqbz4EJcmp7ErwuesQyYd4zWUssM",
+	"JRpUbVlBinnALLWh0CMcp1kmkh47Bf6cpQqFF/0kxetYoUFPrscuZ/pg4W/KANDaWkFsy8ioBuRy7yjG",
+	"cAw0AeOXj/e3Y+O7wHxJjP59wv4zcCY3KDRdkUY6GDU9Nn5wEBAl7Wyanb+0E3VCeCFGWnRKvvQwjN23",
+	"DfJeGUZgiJChjA4xSPJGJAPWj1m/t3+o//vkUN+Ze+FB2sPTOJTrBjmXyfoETuDIdyRQgk8hyyw/HsAU",
+	"7iQ+ZTw2d1OZCTxUeGxitrff/9JLvMa8fWXwoOfWzk07Ttf3lx3LpsOoAIp82aH4rG+VaNTklfdxpGnR",
+	"I4pupvmibAXwpozpTG5wg7ZeJnYx/fR2G+T7ZVeyUabPrlJ1kcwCeGc+dhzQr7/qYcTUYVy8k+izsNAN",
+	"9zoReZmWy+/BM1C1Xii1ACPwtCznarC763wFPTKd99TtqEdlM3qZHPEsiiNyMvwe8WwSDaLTy/3DoyiO",
+	"RsVtNIigJCKACyV6cQA8q1zqx15EcbRQsHUpVC/Q3G04fP/3l+/6i7+f/fX778/PojjSz6b/8+VvZ0X/",
+	"x//564tf/3rz43fom66VF6LRhzb9Y6rUR7g84daDzLFS3oiONuEbWquaa2oxzNIR0z9SdDNnf718+4a9",
+	"F0P2vViyrYtXL9iTw70n2ybBzSDvfdQvfXSVADn76/vvLysEuKr0X2NTq1jOq0sk4TLRpIIUUkuI2AwL",
+	"9Dsy9Bp5f77QEhslFJA37RGFDnu1EGc8EbFneSAas47nOzGcSnlD1sdj9vu9l/THnC+yWOSMZ6gMqpIv",
+	"/U567AQtNmI2z3gp3KZAkViKyBUzoVK1m8IqDNhPEUzzp8hmYCCEOUEAKJpgDCI5lP+lFEGwjJIRAtPS",
+	"UEwuFrlib7CX2JYs1xMf6GfABHpXpKVAe6ApoObqFw8xltU8q2dsC/Q2ZCmRaz0uWQWonHrTCOulM1EW",
+	"6Uhh5EqwbgUvycbESzbnE+En2e7S6yEA7FZIxt0KJuPuzvVXYXBOGpksWtCnW4xrjxQ7L+RMCyELBSM2",
+	"EilprD12kofIgjrcWRSZb8ywJIV+DMDJ9LNzIOnEi6xyLYPvDgaQohFjDfTC4eHjw7VJpFo6PC/kSCgV",
+	"SlHzA65tnoPy56OEIMOhfvCR0hSGrcVIy1oI9Y85qboK0EUg9w1TQG2iY75kRTqZlqqRS5zImC1ygNa1",
+	"3fOlAmXf2fOIhaK1CIo0gOCIsComl8mzt9BGsZPz17CXeDSx/BgKFTQllkLgFhjfUEUyP+zBmVPtFrj7",
+	"z4pb9g5VxSnsvm8JzfOJPhD35TUAQV+NH2RREubma30ZJF6t5AAS1aKcEvBXI9Nx6epkpordiiIdpyKB",
+	"8sgDtGzqTcHC2Gd8bg7RzojrQfWC1o/qWAL4yO4B6Ci2ywJot7Ji92txFvmdxN4MQ7ehI6m22gV+5XV5",
+	"l5scOgPejq9tBysHeBhfzZUgWIUOInQiSp5mm4sNBuRrFaz6FwD88vHTV8Clr0PcvY+jH7gq2wNSmsFW",
+	"xjJ2J4tyCok2kPWX5ljS7Jh9e3rFdm/3dp0RY0p1JjSzQfxk8ASGtu8PjYkI+Acb/nBXTeX/RVB8iQiK",
+	"B6/5uniLzRr+t0dn/L+wi/+mYRdYEcRwvM8Kiuga+3AdZLt6O5aXN6IchTQABDdw+PVYm8daoQsoItyD",
+	"1HNC72pgfwxMkri5Px8pfHm4LIWXGE2584TOFtNbkDKnhboe/vNcv0TdgFMGH3MGJWzV2AOwx5iVsuSZ",
+	"Z4KEV6uhF5QTSjBzgOKPOHGQNEl+aDsc7EfLqMoUrqF0ZpQR6Gl9ClWPXQHKHNrY0xxSGGPIEMUAWzJ9",
+	"owiLaOyoZRFH1VKu+IR8IuUZm6aqBLVwwIaL0Y0oWWpGid6zNGdb+//Y2kp39rZ3n27HbP8fW+nu0+1r",
+	"pmd2dSeZgh0XOKSZKCaYmquFjHxCjR0zzuaiGOleM7SPIh+hTOzxGF4hD96zgL0fR1f1ydajZxZ4KzbM",
+	"cvU84G4YhGmeiE9B4cq2t3/oq1k7PvhpWy1tbDWm0V6vtNP45Z8sr/6MaYbhXxazsxZjf7jBFc22+NFw",
+	"yKar2O5lkI0gGt+KSGKD19fw4MbsJpCpgReO0VvJ/2HjkzJ9TtJAya65TDphRphuwgCgXeADw17KhqOF",
+	"oPJbnSkATIXMKKfxoMvR1UDp0kvJiw6Im5ZtU2p1KeXNwz1H+yHDeJMyjK4QOPl5meYL0eogyMUnY3Ly",
+	"hRjfBRpUNAsxwygfPdAX5uC1oBViaSJTh8Tryxosl+wOZGjI2CwlpGqBI04TDH6mtPrO2Rdo92tXEcML",
+	"eSueUzROQJdfF4XGS8+0gzdVVgea46DwmxWwgBuaHgny2oXE5QFRuU0KX18LMqQ7FqVITsqu4l+gSnvk",
+	"NxPkWq24nU1isfhdFCGGOf50TGvAg43oKfWIKVGWaT5RTPFlj7mSHgRSoDWeRZH32AXPEzkbMJ6DlZGr",
+	"8oXMczECUxNW+BmLO6G8qlxpzsZZOpmW9AIxOfdwYXyx6Fuf6jFhTc8eOxf85vT92cnAPeNVnjJoE0rK",
+	"HIAISpEte+y8gFCFgZOgTFHFwKhWtKilump25cAFj+v1rmT63QiEzvYzTnteSNGAKv26yCPnBkB0Iyju",
+	"heXGbNjSI8UmfDExZT0rgzUuipYKYyZ/DWJ1fFWqUrGlvolRHOEmm98MGkccmc3Qf+ISR/USblEceSm5",
+	"IX3sTAtz55zk+Y2sRmdgRtR3UouHVd9WlMiHJkfM2jLglITHiXIs1nhCcBM1DVhZJmLllQVF+Cm5U5Wm",
+	"Ocq76ngxzoJTcSHSucHxQmBoGCn21LkDvQpXVNuv2s2L83c/v7s8+fY0ZmenZ28v/m4+vXx9+T3+zWTB",
+	"Tv52enHy7enPF6eX52/fXJ7+fPX67LQLa6XI8LbMUNwKsqACxIoHxkNoPhTQahFSge10U4LnMlFru16x",
+	"pu0tL/K0nju0vlCitxHUAg3RrdN1K8WrCzES6bwe829rXtJTrNCP3YpA+b9macjGO9frpkBthIZp60Rf",
+	"QnkLuanr9oRlfAhsEV/Xh9gZt1G/hABxONkcNUPUaq0ZrXmC4cHTT/MCy4BV1bwNSjncYFnKSmXMJyvL",
+	"RdfLRPtVorc+9K5XPrD91e72X5wTUj/kyiz3rn/vx0d7997vLYWn9Qw4bYXZ9Nea4b+RJfx7ClAEURy9",
+	"lEK9kSV8bpJBHH3a0e/v3PIiN2VIftDbBa3AX6ZJ+GDbhU/Vxu/jCI5adS9q9szKUrauw1eVJehUffsz",
+	"S+9qOvDW9frBhflwCarl9AgNjhpnryFJCdbV4A5jAXgf6AKda/YdQIN4nT+K2SN48dH1NvvmG7Zl3XDY",
+	"b71YXvqbaP78WLA+ueo+FyQAjiHQwoqD90cSQS38AEZiNGzLPnA3tBJFITUkm6XKXQ41vhdSg97IMg0X",
+	"0AZ5bT4XVBWgamXAyNmElxz1mReZXCSntxS+3fCLthYq1FJQHTijt2nt7EppgRRAeCl4AI2TnToI+2Kq",
+	"KPxQ8QILiF/agmwdbmDjPVzlpcCN+D7Fus+tMAmvPVCE1S6agB4/F7xskw7HVBAUdQM0MeGykpGawvwz",
+	"FPyz5NjGgYicok9NfVHIT2iFdg9Y39aaWlLEZIWlfy9vRA485jIT8/LYZT1RRRI9RKrzDqmXl9kG9qVb",
+	"YVz45hJK87GE8MIir4o9qy4c3M7X+Cp+eG8a8Dwx4XQKc+66B3KGfDUB2lVsKETOqKaoJeNjRvRmUHS7",
+	"Ca3160bTbjWnlIbrapbZ9b1u5UXf02GpLY3e9AFarH4ThXTaJYWoGFh2nix7SBgDo4xAHJleiBkY/3HO",
+	"1JYXzS/HFDosTVpKbCEpCTERuu6x9wAo9Qr8eQOjsU+lXwbKQvgKh77Tc+Q4sA/YGUFRYIQiDuJgmRkD",
+	"HnUhTGKPSYvzIItpim58jSlWvNjG1Y6lmPXRGUBEEVQ7gARBYJuq7qYHvF1ZMCVKIK8hH90YjPmc/OA4",
+	"aK/6IYUEXuCK4ODq/DmmUkIQAok5PLHJuuUEyeObB4A2ojiCXdf/wgZHceTvk/7erL55xv5iZx7FEQ1t",
+	"o3NuRoCfzDjokxmN4QKVMdEz3si8t2pP+aPEb+xY6fSM6Xp+RUe3mRrDRzcD9nspPpX3WBA6H8mZVmIp",
+	"bBTsk/BYzM5ApAFnlN7FCzm6EWXvBUQr8RvwGLCTTBTljOd8IgqKZHLhgo8qP0MWnkJMW2XDVEmfKxTb",
+	"MkbRg+1quyfnrweOzuGUYEok2zp/e3nFdvk83b3d39W0U6ptL+4uh1VSbCIp5mkB6pmTVtSA7fX6UAxr",
+	"MSoxfQ3NLSDbgAMVl9onOFifKI78QdY+npy/1nTlOtqAnswumm7872pdtv2E3fu/VoZSI5f3uBcbKsFv",
+	"c+GVG8sw8Y/n7Lurq3MGG2Pzo3AftF68ZPufPtlNPGYH/acxO9g/1P95FrPDT58o0Nc4frXUm2VgTPHi",
+	"a4jH/rrgBYFk8JxN5aKIoeQGtAF/gFzjgofJE+Whxx/DzeD7mmMwRCdpAWVbNJMTFqIWJ4LtHez1YWiV",
+	"6nbOfX4pRoUoibsGoqKSVYjhb8dEwT4Wn4fES1UibF36OgtFIKW2BPQuHoOqJroKhHsBUUb0c1ksxH0c",
+	"idvwvEw1OCIZf0p6PsNFieJdjFc4SnmEQV4QAjkGScSVHPbOwUA1MdtO8unmcxxbJruuwxpb9tw4rasz",
+	"4lmGQFi4lDHL5EQZOtZM7djiFXBDayakmgDgahpqe1H/VdadoIY6F8UZSPwVfOf99iJmnl6gxQPSF0ys",
+	"Q4yZykbIIhh0B3cHgCcA9+wSnEOHf10tvnXBDkhZAUkaIx2HGG8F7MGPlsdISo7lhf3v7oTQKgtoT3rW",
+	"CV+iaEN1TfJsSZ4eGDTeu/qJygVVuUNvcnmnGN50RpjyGXEu7iCVgjKMXXKrKbbFXpeKebwHOCs54YZL",
+	"9tH76aN/5yU8zfRJ0EPPlh1vswtYp5f0Kn56Tw3Y9X7Jly01ymiZscsBlLEEpqjX0ZSHoYggx0fOZJ7w",
+	"pT90/CaKo6uFUPjXe5Hk5u+r6aKgP18VKf5xyctFQX8u4O1NJvw2t12aL1zX5ht/CPYpNxTzlR2S+cIb",
+	"mv2KhmiX9Du5KFau6cA5sPXBYVvvrl5sk00HaLSyvL4UrwCsDuAFjNIPAYD+FhytPoj7j9eG46QTrSp/",
+	"L9ooIzWwGcgMYWDpJBdQNO2y5HnCi4S9NzIthSpvkdC5k2oxj/4uTSls95VuSq8y+WFv92L23dnJi53L",
+	"7072D4+2tTCqxOhnWJX9Ay3RHh2wApyQEMcG3tohV+LooMdewYm/EUvnLp4INWBDWU5N6Q42zHh+w4ai",
+	"vBP68sNwjTtEP4FovVp859NnFX7++GmFoePwnKnx693rr7/5aouFv2/h8Ysia6tDCsOzojUUYhhNDaQP",
+	"xcDxLJN3IjGxhcbo+wgUAMWXbCv3bsadXJQQOLR9zKZlOQfJm1pAS7Jk5hEvvBDAIsHIXA/t7h88raxQ",
+	"dYEgbfMvg93dD//Y/cuf/8dPP6nrr7c+7P7l+sM//qw/hNckHBOh18lSe5tZw8xTbShjX0mtjsz8+/PO",
+	"WWaVKT/kWWYpwMRaYVDF1uTnr7fqLfnM5mWR+GCSTioPYvC4Fn1Ni6A3/v3k7AfK7HPgsw3UD3mXexZr",
+	"axlE4dX+oGrYlkYVxUwgw0aMNkTl6kvBZzujKS9pC1wuLrzbU/rx3kjOdilmTO1e9Xef93c/URV+T/r+",
+	"EGUZn0GleiO41q0K1x5D81UpOx6+SMBJ6rOuCA/c2cvT5dlv/7X35pfRwdv3r9K/719kP/5y8unsl7P+",
+	"m6u/P377Mpv+ffbm5sf3f/+mMRtot0erA/OhbUKc7FWrQ+KMk2vM5V29Jp5uvoDNnGK3Z793F8Tr+mdd",
+	"Il+Znmt7DJ25t/CXCZRbFbSxOkPJpPAcM8hIq5S7KYn/WGc/BF76WbRNV4hNZlzpWmqad+vzGxUCmrky",
+	"l1drXFe+yDIEp6oEqfielUx8oaYIW1m8aQlSa3shmKP0ggKwp8ZCqSwYere4wGytC2/9OuddZ7Ihvmgj",
+	"YrE2d5owYn2BoAOJzseIZGWMrfDz+buroDNokSYdQyHfejWGAwrpUEBYPt4rvv0XmL8pHETeo7ohAmoB",
+	"Q+sJqEewTnoCuSRz/IVQpSzwVjFR/qnzPg1sHSdTgthkxKM3zodv1JzaL77XY98LMR9g+Xm+hIpCYMH3",
+	"Y8uw+yiO9LMdxXyzYu5l8w02ch9HFkExZNvhgThcjhBDNhFvKrMAB2mP8v1B8MQKBB1jfRsS0/+fBf+G",
+	"qPkcYfta43nXI0WmtyIIKkd+JOdoQsoCxMJwoiKw6U3Cbld4fikBkfwghCKf5sy/sjbAy6cU57WofjJ5",
+	"p8RmrJDScdc+CHPYZG2o3sQGeDnI1MxZPxd5gmfaVOIHJRqB/d7I0vx5VcH4Iy/MdfcYaUyWBjryBn0d",
+	"JtaNwHGbyLBtRuUvf2sRHuYaagkuSxBjWLcXWpN/I2btuUworvA5DybsvfKkvlqJE5s9c5PLO8xEm+Sy",
+	"INek28yRfhxjDM2h27Hf7Xza/3Rw44zXEHZlD+ZoviB4w4O9/d6hXoqZLJb03d5eb/++DbZ/LhOUwoLV",
+	"AHaeJAfDZyPq/T4Ewpy5wMjqkkDsJLi70Z+XlqG06jXehc0QjkdyNpP5z263qprCISVitVjvH0wO4ShW",
+	"44GOBs+e6YbRA6t3jnLlnrgsfrOZPbOTA7azZ13ZaN+gQIS+vv5cilloU1zPzctJzHzMs5LfrKsafLg+",
+	"Kc7OLRS1lbouFV9aU703sR67RH5LVn3w2+H1T+lo5MHZIJMbBqRnG6CAlZtu165l36+wJkSTo6b5K0i7",
+	"WJH8BhUxWS7vYpPtiqEalKSa5qNssbZI/dNuiYotoMRr03/0sILB7ZgcpsCnaUqhcqqnNxSTRW59p5QA",
+	"/wdMKwi9axe+Zce0WNKCvg9RPwuA4AE+hRg5MeWlU7AYn8h1SRQdAsYgHL8d2QLL+GsRl4FrLywmojYY",
+	"SKywoEEObik21vkWBB8/TIFgyXxolmCKiwtx7sCFzxxUr2psHbVkpxT7K2pWK7ihhbhNxZ3J3dks4F3N",
+	"xWhtoat6eTb9TiNlQH8ZHp4cBjcIIZvlXV4H8A45/DO+3By+3cn8M54IthTloFHnHhDV8rRMefbS68WU",
+	"voV8K+Wyt2zVNsi2MrBWDkg9LU3JVd3lA0CKp5Bg3DLLWp4kODFdxh/WRgJE3Mq9UF3LoDJy1EbatScP",
+	"+s+OOgrz+PrqBPUQlshUqhaYte+kKhmuTyc4mjlBya1X1eeiSFfgzJrNVYvRSChla5BoOtoLM/GVznLj",
+	"Kv9cBDZ9Pita2ndXV+dRDP9ctiCkVGdQLTIdt0Y3gw++QDQXm8sgNUutLB3jc16UD1iREgM1V4G6rmmA",
+	"8t7sSpTlXKujo/l67bPEVC2y+NeGEiLgC4s0VcNBpCpcbcEpSZoYKxOYaiqRmFgXzNTv+k5mFKsYTq1M",
+	"8/mibIHypZwTq3npm9TZilawhq55kCafsmNkeIDjBM1H3bLtPMa0tu+Hc6ZQ/QXPvrTeSLQabRm232Kq",
+	"pwr2qGsdw0XWAlsHG416BZRhPIYaSYM3J2enkD6fQ6CQvsTTfKJ/ahi89p+uOyzQe2xIvQIYbNYnfGRA",
+	"/4CipK2yZ8MCzpWp6ZmbGjHlsbl6UcaxlUb1DF+5Mh82HwMVykYNQKpTHg2iXTWV812r6yNYn027ifwf",
+	"utQKdLlfoQcGXm32WseQwJzxOQWm16pLQKgWxlo6tzCUpTlmu8TCEQGUBBzExCfv95TqQ8JrKHXFGBuW",
+	"KkpKGy4hGYmns3OZpaPlmrKGWGswnZk46kA5P7vEHYSNaqbT2qt9Q2PdVGTJ82Ubzn2D7DDmJQbKMwi4",
+	"SriyOo+8xcS6wCaAh8z1lYWk0pVqXXrXlzQ5rjAkep2GDqoWv9QqJF/0qenHVsbIrqrStJq3hmxmJmA1",
+	"dAq6Ge0fUMUw4Fz0KD4mxhQ8k/rcQfCSTwf6nClMOCEx/ZhdyEUpXsh8nKWj0jRpij7nolHDkPrgxnho",
+	"xIfKWYyjSrPd7O9BQ7NHLLF3ou0KdWL6YHRqCktFIYuNDZlgVT4FnMk1kOQeAFfd4qfYPOMYWQqYGrwc",
+	"TXvsymZEpYr1V9tmDp49W28CNDS0of5kEL6ogfDChqNtjdOZI6RcJbaJPKWY1wmRizLvMYTVIzA4ZXRf",
+	"SEJKEpGwxdxVQ6Yg41A5XRuitQeVwinXZvDh92i4jAYRJpuJLGEmGJcXEznCO12J0onENs8KvPSPHYgc",
+	"qB8dr+DwvWVTJfee9vv31yZvlSrX7u/sP77qHw36/UG//2PFrfDwLgHrD1k9ePutdH34DE17dq0u/cEh",
+	"4OWi0AflsavZYJ856h/AU35tlL0jaLAQiKsPO2EQcKLBwdP9vThS/FYkJxOe5qo8s9hsT549PdCv+r++",
+	"zYUbJObSEaREots+2LOYnLqfDJyF+5oZJCnP3Zh6B3E0f3Zov3jc27u/10vf4nnhRZktv8/lXQ6HSqWZ",
+	"yEsQVD9zIyiL/sX5O6f66vahTqarXbx3BdsPFKCHWUr762OobOzRx//b28beYiER3CtVeRCOcTR43L+P",
+	"vZ/gFfppr39/fX8fLgrtBYCuTJJoVp1vUaE8FtW5TrHmuC6NsOZDaV4+Jil+w7KlTaXOX4G4gnEFmwSZ",
+	"rjuLOYGBxliZcEhuJaBMLTgBAWzgLdKzDTmLmhPNxLh8u1gV26JvF2ujNEkeqQJUT7KsGQy3ZsSO3aYu",
+	"QM6hwjptEQ4+b/l944xt7MqnpGqT1y0RcS0w0I30NBfh63nQOXjPSRvpgg5dYagB99XUbJEkVxYYyx38",
+	"Axr39NGikr22lMpSLvIJpHlLSHbOhHWv4AOllCxLb0W2tNBphYQ4KlD1p1jXyUD0b75h9YNCXB39h+g7",
+	"qktAXmErfWiMid/VOLaoVOQygtkjOi5cFRuen0s74kZ94eYxQhiCrpAF5upZP4grfLZOvz5Sc4XHVonG",
+	"9hU/iOLrXLOhBAyDSrm0cHcoE4J/OCX4Dp9pAOlZeILo8w0FG2mJagN3Z1eFS600O+vV9BPUyXAf/YK6",
+	"WAgrkhLBUgVhsCXGNhitkd6b8eImwe2elrNso4Stv16+fWPzqc5cQ/jFd1dnP0BMp3ej/Fsjr77AUWnd",
+	"K2q7favaEIJOzK4QMzQJ/ZYTbYIRBDsWNgdjJ1wxvQ0xhc6SgRgzT2w5gIC5hrZyTdNmy1vwb42eun71",
+	"A9XsyCPTTp71Bfc47udSWcZDbsjXuZ/6l5YYEuxuEJ4v4QqpINfmUJIrSTcApdnMWrXIumZEEzymomQn",
+	"W5Fk4DwFMfO1pJidQeCc83nKgl0QqP5VOhP2hyABkIbVANMAWKTqSqbK+ah8Hl8rtOJinvEdEEy6LmzX",
+	"kw0r2k5mV5ap1JSVqiLYCslkipgh2OUd1l+ay6SjP62pWLb2VAWjmfKkaWkxQDRtODQdB+W02tVI56Bl",
+	"okHn8NMn3fewkDeCyfG4Y3JKQ2VeBX0FuFu+67PDVD6/5GzHjpxCH5DNzYLGfmUIZCWAj61npEcxgCL/",
+	"IHtrkZuXojP4t7EgdKuA3KHJoBGiUdISSr9hvAB0MOOfbHEUpEie3fGlMivr5T1g1spSIpxTZ1D6uvVj",
+	"7ZBkThFjX3gknrll/Y34nh6us636AYhrjKdWqrU++/A2efTgHWaPRgN8x82nnVe+dzOu3U/WbmFhvNDf",
+	"BqWnDd9CXLBQyckkdG6szQF+j9mdwKORy7IjCRvTV3uwJx7HNLdASThQB2KmeQ5GhHYG4s+Cpeio+gD6",
+	"ihodOwQ32jnTP/h1Ae1syrMx48pEbQJfV14cmx6p+DSHDYbIFH4j2HCJNqQt88ulV9Nhu+OEatbClYUg",
+	"gpNIafTVyjhJigG1epcsoImFUzzEQu9dWLxnuAzJt4o8KM8O2X/6fo9ORzwN8dQT50AZuGjFtulj+bhS",
+	"zEFMe8b+kyLde/09psBx84NnUFNpPsmqlsIVUT5qoyhdMs/+3imjrBIQapkENrEm3mZ/XdIynnivFhic",
+	"mSDjgRKg9dwDjKyHjPVUlWwETn/n31S7lZLWCwXBH7/wXARCG0xbgQP7cTHXAmiz/Y8x+4hJbYG+aff1",
+	"MxMRGpwp2qCfaOvBPQTS28d18/wY14pOtTn0w5jvK/35UJjsXTsOBqcKeiOeVzIZbdUKmgs+BpVw0ek9",
+	"gMAYzEnUtA+QF7KAf1XsuOPvVBrt3qi6xgoJ3z9SLE1M1G6l6pfmLkqU3VI8kUqCAV6ccBy0jgGT8oLO",
+	"cSbHBHSOvdM1AoYvRPloZAcFIxtqpwRGFFsKDR4PuQhdNpol25IZWIEFwI8cUwkEsPiVSlbW6QzXN4Gc",
+	"USVPQsUoCRrOQaM0CyzHtVAvFB5/XYgFFmrM0llaQv20SuC0TRTGMAvCBU0VuagRJ6rWFYRH2citDaso",
+	"6gU/oTTa6sk5bJ6cz4mbWo8Q7QGStKSfNboYZnJ0I9YmMD6nx/QbC7W8akT0NqoOeo85hR9T2QsHy2U8",
+	"Rw+IKq5WaFmb5lB5+nuxNLo2hPjXinm1j6QfLp7rG586xLlABqJ+seBp/oPgqj0y9z0UznjFs0yfLdAE",
+	"MJCoLSeCogbNijvcRQT5BOYDMuddqqAGPQEUQHEwfWwgIARTmyyMIMiSiqdJHCg6hNgLIIAObI36TGD8",
+	"x4TO0oaJEiJP5jLNy+4hRKf0RihTNiTrrhBbDQSxBx1sM/ZxPaF6PkS3iK4mlCkP5UMdHbAhIBOOXbVr",
+	"2ChIzsKd/qhV0o8Dwjwsln6yLRXJIYRYQOiEt03+oXL803hd9AdCKDJAiZCHaOuv6z4JR9Y7oWGNIQZa",
+	"iAkKXY4Z8ZNtlzRTSw+ucmYqrudhLvZ3nvGd8fXve0f3QfgtG8L4pYITK9bYjocXn0fRsZQjmVU9Nlpc",
+	"2d3r7TW8Nu/NHoOBCeK43VE1b/k+HK+l6f6oo+/mu6urc/3Gd/svCPsOQFJOMI+xMtQQ1s+JlhD8N9wQ",
+	"9eMtqXqIhXTSVh/uCuC04JlHCgJMgckgYmkp2RhgTvnoRn+w1YJqhMPvEMCwEnPXbyvr1uGS8p9zsxwu",
+	"WYjWH3BHWaSFVXR14gSRS3geE1PTuZMU1u2X93iXzVrkBCZy4VkJO3HZd7U31x+vClb7w1OAgCTe87Sk",
+	"ZN1Vg3zvP/v50bDIcRyARVBqaJmof5O1iuuth+bEYih7OlG94AiWCgY4BqibRveIVv3q8cX6CoEeWRLK",
+	"8d1INv3ifHgtK/0snugvtOGPle+68sourK8Df1p1vOtd1FP2G7TZSlnqHVgT6taSStjdh4qmV60pWMmk",
+	"6ZREE9IOHvfbRO1+t5BfTxr84GEWRXv93tOnvX5v78ngsN/fI+yULtAeQG5D4aO2wRfYA+aWRrtTwbNy",
+	"+ptJH4ROXGamScispzc6/gV5ivfXhOhjt9dD0cG8bf0InacP7fGz9nz4J6BOr9hFnSS9FaGfetRwT92O",
+	"zOLRbRWdaFYW1agUGw7cHLRecMrsil3HVGYOeDHqLdFgH0Ozw1fC3n6/zuYxUVK/ork8QrFRojsVFsQF",
+	"uzV4cdHN40/PentPo7Whpt11+5BCYXWfsKBT049KWxlirtUKCHgyehIkwfEZmYtnTmyGmjRjAICzCO9m",
+	"FWI0ZPE0QXt+qjxBqcdOZ/NyObAYPDlbCjS9YUpiuOr1MZtIQJJGo4u1HIIXFP3wAKjtqwR3ti4Pfhnj",
+	"N54xjFQQcOgrNi/kSN9i+nnjwzHV7qFENregeD6yMsR9gFqyz9CjbToGHcz9fNRn6pjcqFhKtrMZp1L2",
+	"uB7QF4jo8yrON4JIqEJDKa3qBoko+IZxdYzHeqvekx1kKhD/FRFhEEoNIGOAMj761PsRsvoAG+Cu+Tb5",
+	"kwyuH1We6jEA13P7DvWGeMayNBcK9UDSD2fhSt1NnJy9vXV2ES+0eG8/VKvenOnGGSoWAve4OXNQgcEy",
+	"EbMxZoQ6cMQ7hySdtCDPEU5gyL6fg+ZfCD4bOLBAvUJsIoXyDgem29YNlE4JzxNAsYZQWa2e44hMSOoI",
+	"ATwtNCT0oFd/JGceYL0smR2sYwsw5fDULEvsyN08vYPsYfUdMi6HjpqxOT+X5jWvCQ/Sc1VLl7XHdQtT",
+	"XrRgLcFPJtomJYVaC8kDr6xNbDaGqp9UeLPzEuit/AgNqo8mUBvTxmxJbU4Q34pEaXiiYX6GEi7A6K1v",
+	"Fqts4WiNdTamfF6t6WoaqcKmbenxg4tHk7zm59s2GjsNWNWaGBPrseRhriEGVkoXO45PNcG09Vok6W0K",
+	"TBydyuzVm7/t7HFNylO2RZatbeJLaeEDZc9kssgkZS6DiaxiL1oaJOE1czzw5rgfmuNtG5Dst+mtcDFR",
+	"in2Eq/Hj+nLIdVwf6sDjZo2Qa3MuQ1L6Jb81ByxgKaJkfszviF29wbQW9uTL9tUoNUoEakRVPXtycHBY",
+	"DYbCb4JBPvtPD54+CyUaUfOrU63i/zuBdA+PJIudQZwqD5CM1OKv+G8QbPb/3disQaW2OFJJ3rWseksE",
+	"KzhFOG06hXB4cLzThuP0AeGp2HX8x8R7BVkNMpOTURhW/CRJ3OIjy3KfZWG+0rS5hRI2YlDM0tzQ0LZv",
+	"uX795sXF6cnl6c+v31xenbx5cXoZxdHL005f/nz19ucfTy/eBsFxaB7PxZTfphtXKNenbsxVabC8JpIt",
+	"5nAVJwCbQWHUekMxOv87WaS/ybzk2blMnKv1kVbPcARNSxo88pLi61eKOziXc/ImwHvv5hu9dd++1WcE",
+	"OFzb6FGZ3q6GFdeiFNbxZW+RPAfkerLh2qlC2DVIyBIjWaAgQPWFPTR0EmVLuRhN9SPi00jMbXKECYxS",
+	"ZZplkO0IGouNGuyxc44FMSmAg+qOguFeJJi9Vcr5XFDdXa2WAkO10Q5QdIUC9thh/7Gt+OQRK65JFEc0",
+	"3SiOsN+O1kW90rYN/cG1oz+ZttzWnJO/aQMwv7nM0lEaisF+A9X0Bc/hhoS4iIoSt0knday0dukL8503",
+	"A+46l8DEzkUxEnnXGvV6rcyL+k/zsg8W1bhV0E4wx2eNbowI+UiigP2Xp0bOMAmBqyXOvRpm597aQDmC",
+	"H8OB1rHoVkfNPX1IkXYlMjEqCeSnBRLH0/8NUbFhmidqwM74pzbOgFKRNDXVIAhJUYjmWZofs5ep4sOM",
+	"zqpVZyYk5t/Vao/xT/pwgJXZvNiRHi5hitgA/Q3N4N+uMfS/DdMs/Q2rqaR5Iu9a5TGKxzXaeaqmlPZD",
+	"8adKkkZkPN+LOWqDM55lgvyZ+hKhagLFRKD6hqDDXhmwPlvMY3bUh6e1BnnHoZAThEkPlyxNMsi+MbwT",
+	"zDtDEzPWTp2PjzoAyrZdFiavagNmwa0o0eG2IrmjtcYjQgFZRLs0d/lLf2zNRlWK+boi4XCHAGSKlYQS",
+	"V47RnZC99exjLcu0yc4rw4wRqNGkZnWy99BGOIyMTQp9rmU9YTQ+bzaxoZcVwmkFunIDSkwWfrUccqY1",
+	"qm5e+oqGwbqEtDcjOXA2LAS/WQPdfHSwHo8aoYev6P6rAU2dv/v53eXJt6eaymdplqUjCblAZ6dnby/+",
+	"Tr9pdvLy9eX37tGz9HmMtlp9TMDZOxeFptBjdvK304uTb09/vji9PH/75vL056vXZ6594llgBp7JRGRY",
+	"naNQ1nZDgMot7Q/Yxbs3b16/+fbni9P/end6eXUJw/uvd6fvTl963ylinzF7cfLiu1M39NpF/P3f2IiP",
+	"piJm3/prQU/12PNlIM4M4EixwAeO6cXbNy/eXVycvnnx95iSH/3UpjtZ3KCRjRtzG43054uTq9PaK5wY",
+	"ewV3ywxOX1Xe3ug7y+5MFEfBxY/iqL5oURzVliyKI2+lojj61uvSm59uzBt7UDEypQSbBHf6X+9Ofvj5",
+	"6i3Bl9GFtmeSHxDy05/4txenJ1enFz9ffXfyJoqjH04vL83fpq12wOxw7kFVhjL/WxkGWGMp3pHyJrsK",
+	"8fNSqxyb32siT1psAmlJdT9JTQRLsJ5rCGrTu6OeNWLcsNbkV7vxX3auv95iXze+2/79IBwA5xltQsZb",
+	"VQqe2IpgvoUH7SQo1HFQVjYTdsN8zqn/HUbjHv6DRkMab4drEJTjDtKIIhr6t0okPIz/hhSIqOVAg1Ae",
+	"moJ/5JiNCpkPqPxsTGXfoW4tHvOZzMtpbP7xfsCyyzY4EYwfEAXvxPhSZBnb4uzxvpZy+TJmii+3wVJg",
+	"3dAiANz6bzwYZToTP8o8CMmQU8qXHuTrkzcnAL8w5ErETC0AJoadLjQT2H0uikxrM06oe3f1IuAX8Idt",
+	"C8f+/PXuzvXXnUuk4kZDfEuTf9VkrluepYkXs+OQaG1dN4KU9E5ZXDHx6htQnxAH8p3eQilPAlCbcrWl",
+	"RDb2z+k2++c/mfvBtVb7QSZiG2uzXDY9fgEUa/zRhiBULvpH1uXWY69LNim0oumV/Ku4UylnGgZlmvOi",
+	"RmfGpETeNnohE1yru/r5O8TsnqaTKcFyUmneXNyJguASrVOf6hJn8o4exjBmRTXeEKmYMvcSXgovlw8w",
+	"eL2hgZCC+Sh5wJ8HaXirdYXLKS8SrxpPwIWkh4iORwjFAJMmYm949dHtKefqBlRe52THsACtwZpY7epV",
+	"OZejaZeEMrSlt6Pvr/Rrq2U+esCr9RxDGGtQTsB1XAG7aaF2MKBFeutKdRosCmY1DFMs8SPgh/i7b1QO",
+	"dLAGq2KYIomkzwTt2QCKjYQMHnAaUtb01pqi0KaIjUEzgXsEKsqEl7/zFqO73Tv2az2pzY3IhJgbAJJa",
+	"1KK5fF8n0SDq7+24kLa9ZxVk7j32f/7X/2b9AfuF58KDb0kriOb6RJmAt0p6TdNh6ffcIXWyvVAhLynE",
+	"aYR+c4N61Q3kuB10/hwrfzqks7uusGsPi0+vu7IoMLojWjzE1HsFbXzvdVGkt1gX0jmT96/6jwf9g0H/",
+	"sHf05OmPkQu/iwaRvjl2zOedw/GT0Q4fjhIRYa42hBHuNV3Qrp+glOUyt425pYGTsRLhxw0whH/G1Y16",
+	"QG24Oxf9vgrRQz/mar+vEag3LUFlJ+aGs2KLNz3HTyvnuA/neG/A9ir586pxisFVZUNf6Uy/5zcGJ7EK",
+	"SrdxwuNmx19kfK66p5pNpIfYsMgTfTNAiaEJz/0ysTnICN3Lcnx+ylvHjr5Q3YyHszDa/bZKYxgdq29E",
+	"igusOShb0pn+KMZIw13NIa94MRHly0pa6SZ2eT+Ro4VV3EGE75yXU9x55cU2zjEPWpOmrK0Wyjn0AJT7",
+	"RVu4CVVe5JlQlXwkkI1BQmMYGp2DX4SauEtz1WM/Rbs/RRQ550RP0khbQfh17wBBz7aUED4Y//Yx2/1p",
+	"0e8/HtmX4KMI1tCIncgLiWkxRRCnTSZ9tELP39r959aupwr+a+faferpj19tf70d1Fy/QCpzS2UHuM1A",
+	"zYuZzLOls3cSYoISMGcKbtRy/jEpNyPQjp1PvVhdEqK7/aO31gCyIlFohSdCCTg8WRiN4MEYBmED0VXl",
+	"WFgoCN8u2FbD4osvV1hvuQKHd2Ft7pR9abMJ0N9B6SCx5yLHVAGG7WMkLbL7GOMy9jRbwBpmDFOFafLG",
+	"kjIty3ldpD1cdXI+7O08u/6gZ/h7Pz64/6dbA/xjx1+CwBHqbCoxhg+OK1ObjrOE/ImsHeVoKtTWIzBM",
+	"XX/9H4/A6FH/rTp4/ZBmNvtH+F+W5iXYSPDrx6NvqLP7ODwyXGssMKJHaWmLEBVhczKhV0+TG5k2cgmW",
+	"jOlyPhW5suGDbkrdZ6SX+ro+C1wRyuJSW492dh6RvSeUMVdhQSncMfZCgJwPTGq0kBv60llQNG6aQwYw",
+	"b0QScZON7ExzYD4e4Cs/SIMbApDEebnjvvkhzdEVdCGg1KZfeB9MgxyvwiYKCWXCoxlI/3ZOz42kvEnb",
+	"6tvTqVqZBk13ZuOCTcnIgNvtn+A5onXPBM9t+DheZWoub1BtKcSAfXd1db67r4ljlAlesFJ8KtnWdH+0",
+	"7eZtSIvP5+eUWAaAm/YU9VK5O90faTqcFPNRlW3k/nuxhdhBSq2U1aR3gSfssy2ICCnmo507Mdw+RmwJ",
+	"GC7lvW9iVN/Iol7LtwxJihVyNIINsAhYL73vwS1jE1Ei5E+NMF16z1BMU8xnQs1TseGyBEM7/mEAsbNU",
+	"twcyf7gmbtiO7GeEwmXQLlReQlZeEzfMWu67Z8e9MK884Mqe8fnOjVgqGyJ1veJin/G5Ae2FILu0hBTT",
+	"Fbo7APfCyuqjgyWsWwA7VqnxupmXpP2tFSD8Z9HgWeTr9cwf6LGOgkYnTB9wkfteuS51Bx/2+HM4EJeY",
+	"3rlGp6PDk0LhijnCPhRClbIQ/1ZzlXO+tEDMUc3zcJl7RQfIPMUK/dhtqEietZyGgvCydCwQ9gVzwpxb",
+	"QKvgWiuh0DOTgmOeHThjNBUj5gyMxSjgk8qmyF71ULv8+6k0I0FnCV44SupPt+QbrWY+eQVACGuI7nDB",
+	"iyzVSt9Rn1ESaseEtrDh/6rq4qlmTt3ZbDBclOEiBe9oPkCcIl+/7DCGtiwpzKesmvNpp2IcQwVcB9F8",
+	"UDtItXCXiGLAPuLqfySPU24jK+17+gFc+Y+4Gh9dmoT1+9lCmv7c3lpiAFxRX7HWXw8Fc/A8lDMKbgH0",
+	"9dwZbGCjJ84qCVqFoAwtO2Ww2RAqUimzxLoXuoen+c6sRvk3F5sWyCRV9lIzASyNw7m2Sh61sZIfhBWt",
+	"V+j1cZVc2kgTCrFNcllAMpfEN2xyoj7MMy185JAtCCSyshpbx5pZDru7H0dp/gpcPbCMbRVADW5134eR",
+	"PgR/SSH4DG3qnj26b/9+viyho/vrrkZ6zU0cEELDiWQT+rVM/etCQLrOPiSqYQZAyFXQlnfWBrPy+nyA",
+	"BQ9KD3wXjU61TP6CouMwAbgLf30Q7oB3hRHtNVPS++2oBGFujneGGhhVgvTKBzgiajnUq9yTJ2S8g3xY",
+	"dJEr4k02eTozsQu1orgIZigpORrdl1QmuIvfsqMD9apYiEGglBBloFK/EACsUGHEIkNaTEeCZDtsL/Yo",
+	"pwrPBsQCkgDcpz1GHtsqOKvXFXDh5hzZSSN2YMRzgEuGZTXqMcN7Yo0vt3mh4hBNPAYH0GLgxYMWEaW0",
+	"lUIMUkWX8zCWWgs50TJAxStBW3TUCNp9JQuQOsBLQfgVtsCKVq2M+KH5J9U+yGE5hwLuOrjP9C2GmAkg",
+	"z+SU0qwyieB7kDQjEoz2xiuvEIL9utBMplA2F9VpwEjXtEZa07OSUYrhHpRIIHN2tKbe6FElKPwwCCFu",
+	"2GRz61JlAlZo1/TaEOSEWRt9bABssg0WYW4jzmgj9uK2sjYyp8Jv/pEZSarkqRvS4oA+zlQAnXjpMe5X",
+	"qiiTIhXW4DL7/LD5RvBBoKwNCqUOLsAuDzEm43VaR8PuJmqklXuhSvqmwCU7rlb91YuAUsDqkJ+Nsvav",
+	"ZKs8OnBmIp4CErwvmtal0h47qbLhodBnT1nFAiJM5Niae9DEzSobYAVaCxXDh/JWHBOXgUwZkM65yXpe",
+	"FyATG3EeD7UFCKES6NIhLACmadGADwS7qXElkYl1bHSr4RJReRzCQkWGddY/igJLfTa7iXSLtZA2FW6N",
+	"oNMWEUqPHCPP0fwKTHCBKIDu+cmep9+NwKN9x5NqQs4KCfpyMZvxYtkC5rGYIfgseuICoM56C/FEhYpG",
+	"VDCZWtDx+USs9IXrTQfkDcdJu7vcjf1mjX2mxYTnRhZawEYBUq8gT4eCDU7s72TdyXgp8tHyLMRn0plg",
+	"Mrf2aNgxe/lg6HFzb2b6mulWkmB+2O/65LPDzk8+e0gdPxg1jgh7w5ZC++MX+/ms6jxYPAsYtCV+On9d",
+	"y/Q4Ja3TZnthRRvXSTVk5ffqWuxQdcYd2tCqNtBGN8v1fzvGhQQcHYOrZJ3hgom8LJYYDD1OtYTtB1LD",
+	"S5VA6RBZl1OZtKJg7q0KF/hwsvNjMFT8SyblxQaar2Ga1V8bt4R1HzgPjz7Rvy40HwY3E6lqacESqKAw",
+	"menLTd+BMrsFmAATSgyiNTz/lV+bASBNsH79BHJp22MJVi3a7od//OXPX/30k7r+6sNX112CBz5z+QIg",
+	"hqF7w2IWWaABTG9BwBpMtlMDtt/vt2dXG4MQCMyLsm58sBhkSuSJloHM2fJUzxwQFOouzGNAPTDNp+Bf",
+	"SlzMOZnM9NgO+4+v1xvig0nZ6P59+30U05/vcn7L0wwQNq+pmsbJROSlal1C9k6JYgceomoNJtXFRBbo",
+	"/doBoM7daqzFiKvWAif1nJPaOfzTzr+utz6wnX9dfwV/b//hZHX/xVI94HTHjPgQnFW3zmvTPODtWh4H",
+	"tlT90jVJLn8s+xVC0BOmYrmD8IjZfMoVVJ6CP+o2zW4hv2kSDaKD4fjZ/vjx4ZMnw8cHCT/ij0fi2f6z",
+	"pC/64uDJ46MojuSi1LoomJ7wKGqurfsl8Ng1/cCj+m09LJ6BxCvy58u6FTMi8CB67gysnvGq9p8e+e1f",
+	"mjhA27yD1N1xakugm6e9vftrg3QLybyYy1sHuMVaU2ujnzuWsG9B4MM6P6lFn6yUu+qiS9v9WgPpDRT3",
+	"lh6+d1sagN8EBlokZH5LZ91ruWAv57BF6/GqZdIJ9drsw/qobZF08oPWhTBNRW5L3ZLaRQqJVtUF9SFa",
+	"8HqxfByI9BWW5Qql/Ppr1tS3NiCxuWnCgvLYIwhBzC94Bn+bg3MukxdQcSuJXKav/vuFgZq+RLlZj1+T",
+	"5bdSJuf67oAC1jxZmh+eLyuOYN/Qg2fTjanOA8KH9rqtWK53jDdXR3CBYr2ojebsWNv3emV+U9Obq/gd",
+	"ZosRQw/gxW/ORsZmuU9aAhZRfnqkiJFglIwNwZEbFFmGBmC72/rCLiZSJgAqkOZCKTaaitFN916+FF9c",
+	"43F5MJeUSVtgKKWCWYEVRtgpvATUUcMcNtl9ZY7xZq9twkAp0Wt1qY7+w3lq8HjVSlME0wcptAtCxUzq",
+	"u6rmtdgidkgsmtrZd1Cluw2qjbxEsavyVIB5mePL54WcFEKpARvJGWps1uk2p99ceTwOGdsKogV3xa3I",
+	"yx1U6tH6udd/zE55kS3Zd6ltKS0hhA/aODYhDOYU92wSuNZ89g1eTmxyaOeZPiMl5EOxLROsud1jnuow",
+	"8BHb6M0LURbLnRMMIznnEzFgHFGYvBL4mpkpU8YIalPFLVOdlrMMp6gX282HwH8hLaaC/yz4aOqDZQBI",
+	"fRyZ1dY3J807iiNfDYqj82rGxyqUK5+qqAf/K683/2uvZ//r6igq7cCIEI07iOG8mckFy0oFDLjkYkFw",
+	"08JmpBMUnw2UtP6CkvK2FTOFCqpqw4x/+nkk81yMSE8in/ickM8i0JMqj9hKDT/bIqlH/X5DOm607HvF",
+	"sJManA8ebe8dF6NTu1PBDsCAIYBgCm5D9J0RpGmqqmCFdYo/bvYDKONzkQPmO/zVKfFvnUdtbjHkOkN/",
+	"a3r6/7H3Jcpt41rar4Krf6oS11Cbt07kSv0lL0m7Ey9tO507ifK3IBGW2KYIhSCtKEvVPM082DzJXzjn",
+	"AAQlUpYdL+l7fatutWNzAQGcg7N+H971vWCyc2nehlfeiqYPpxGf4vcgvL/nlt4OCVNE7w5KyADkOmH1",
+	"JhOJaUi8RquQ9dnbPcpOBslMWqefQqodNR/OrxF+gJ+8FDFccy2EqOZySGwlc5njwyna1vMTyU2teH8o",
+	"FZRzmYzYHGUk4pFHkhX3zbiKLpZp5P8ZEzdM0UhiHvlyZP9IxxvgHvKLP8VkxMGKFJ9SsOuzvqc/gR4P",
+	"AVzCP/mEx8UWOU0RlFztxTGCHRURAVey3g5YDZYxFkNoST91LPo1g7VncYRalerGNUiBjeKiC5ZjlqUR",
+	"FBpmThsCXAaldQBH4UCYYGh2zGM+Egk2iwyhlHDm/S7vQgFKU0l/ugKBU0MZJyJC7vDVjU3WH/KY9xMR",
+	"z/XFbTauynLhFy+mrqW1PUAewpEJFTqr2x+nbzEStt5crW14FT9QF/Sbhv73SIxkPKXfNJu1VSgihS5k",
+	"rBhfe1Zbn1tcgCJ7W9y0fwa4ORli2hNlwctYELFUCeqKauhpapZQXVrVewXtZfaBs+M4cGDiLDobAsJn",
+	"2bds5q4ax3IAXLkJnh/RtudkAp8oNomDRJsY7FKG6UiopQdx9TgG4/TAXdvCwSRuFjkb1qvjt0pLiAqD",
+	"PjIN69/c7uCO5aSw7o4niVMZ6ozHj/nEjtht9CbKEFMADNY8jJw9Pdh/tbLcsK8ecMk8Hudx+mBboebU",
+	"Mwi9vZaEm+svAU6iFEjt7bYsmP9b/cIrvs5Ndi/yGGc7vSYyvlBYPDa5LfkZLbVp9ZuB50Ek7OnEKe0z",
+	"wXvojFu5xS0LNNpL+dQsiFTgi8Wo9zefIDIRTngRDxD1FALuI+3Cu1d5+QOjUA9bCOBsy587dqS6h1Fq",
+	"6/pMQvjyTF6IaOmR3vXQFhi2h6UNTsa24S53GN7PnvKInbzcYc3m6hpTac+XIx5EKzl/sKz2/S67rufo",
+	"gAtg55yvyeALch8U8p4IZz4mq8W/O4xBGv2x9A8AVlMtwA/TvkSqBCQaYbf4JvcKMKygwYYyJH1v4BPA",
+	"ZpW+eAIc/WBzUtkycHmQesuemDn/W4y717thAeuDZWW9jRq7vw6MUTZZc8bossZnCb2j9FE+lmCvnHdP",
+	"ZurayhCQTY2bBX0l4hnDRUbF7QoakUfoMPOINZxaXuqoicFTMITMC9RGOVqye0raWV0i1pBzEH6YwNtM",
+	"+7WI+yFDXzTjq+VxDWfOsUzdzinNuhEFi6ICAIRaArG+Gsj1qXgDWv0mpijSINtA33hvapdTr2wQhlrO",
+	"JjImjv6r1PxqceQiW63JYhx9+8Gm6pgTIB5X7ieOTUHxSI4ci9M9jxzI/OzUci4wRgp6rE4Twg9tx9ms",
+	"G20QL8ccbXbsAj/2OJa9UIyKjgXAreEhYjzAzmFP9YnwfH3jl5Ua6/alL0xTIK4cfCnE7PlIK6qkP2Qy",
+	"2mJdEccyVl0K42DkFWtneIKP9kyoXpFSdYEDnLCF62cDjG4liGCfQ4Qp4UE4GzNpseqGJarEB7Vs0Ul5",
+	"/AWHTMTDtxOu+aitfpVwpCGr83Gg6k5qdhDLdFzLflG/bPJwPOTNul1TVScZrvchQpZdbKi/U1Vpra+u",
+	"atMrgWP6LIMPN7Ng5ov2RBpHrUiMhApUa4zboWUmdT4KUcjWo19yEUQQ76RHMA7dZ7AxPKbQ5TbBT3OY",
+	"LVN7YVa18OAf8vEYoz9DvRGDkbNxEsl8yXgPTuRkjpH/eRFfuFn1OWzywi2rJxPbmU0+bOkijvkQ4Vy9",
+	"/WwpR7Z3rgrJFWdwS8J8sUji6Xyr0zxigWRJPDVZqiAymx/BtpzgPwX5DKtursv7GtwEWbvs/Mf+enZ2",
+	"zPACpnekbWGjnF6OAvb5c+dVLtO5y2eB0rLMvtZ2FzsXEwTF9HII66TaZJ/Iw0URNtc8JHTM+2K/JNT6",
+	"bm1nLk9P6wvYBOcI2aFYKAdElAst8GM+J15rRWHWpJD8oc3enuzrE0DAZ1CXo4Ubn5mTJeK5xYRDOO12",
+	"rT1UL/PHFVS59NM4SKanwGuOvRSCxxjPKpS0/A1G4uim7ATMnjI7BQnA1chzx0FqMa79fCUj7UJYYAQ9",
+	"J+3jfYq+EnQqEf0GhoVoC09SQt15Ykti6QQdxxILzrP32osZ76M1ZpLvPPUDWJguae5ujR3atqAQzQ7B",
+	"4mAwTFTuUbWKww1P327newhU8HZq6NntNBnKmPiJStpiAPuJK9bdhkeys6PXe4ddBK3DaJqSI4HtojYF",
+	"BtlTk+wSMcu9CMx2z4DOmIkYx/KzRYR3HFd39qVADhFgNzZt0NTpCApajxpfWTENMZVD/NZq/mMzLTwO",
+	"CMOubFKusQcLH/H9O+j4c1lQsTqJMtIhxZ7OpcdioWQa94Va8ezmM2jjhutEawXxeRzyIFIzPHm1TtSJ",
+	"zCGiCOAT7BNqfZPKJnXQ8LBvNLH14qXAyoaWnv9ORMUlGMDkSAUJazRLUY27EsUA6xty47psWo5jcqHZ",
+	"OOT6DUU47Q4E1VjIcSigjEprTiW0Szl1NibRCerZwAMfEDmRLpCmoD4UPEyGX+CpdcCw+cL6PI4DrXhx",
+	"zC3WzS1ti+WEAkGqtEx0onKh0MYNSoWWA/b0BkKw4nWibuG+nhmR0USIc3lmkTOSiQRVr2BKqqydKa/W",
+	"begsIL0OzgNhqRkCpVIRP1GdiLELMUVofUTHx2wxn1td1pdhKPqJjNlTkHjDFZQfxgpqXxvJGUu90Pqb",
+	"jD5vQTwlIYwyCtIUzy4skqkHsSxzgcERopXJbjDAhfqzwMxnC+z+FuvOWfddpNtPFFNpz0o761quj67H",
+	"uoaPAC7Wr+piu2u3xt4EiqqhEFAxi/OpIbU1ZE6GE6LiRE8w1dKCggFducBro5U0gcBJbGzX4hIkNfbO",
+	"yjMOiXV5mgxFlFBcvquN6K4cY71OVy+ivjUbH65CoDoR8s7qYyArjogFwRtE0y10MrBWy9zF/kr9gfCp",
+	"n4cM0A6UAwR9QWDPpPfbY94fiupqrVHxKmkc0imoWvX6ZDKpcfhzTcaDOt2r6m/2d/YOT/fgnsx2NCcI",
+	"KyuRtzTfFePYER9SxMdBpVVZqzVqaxWnGepmHuJX+/P3Ai+x9bUyEAvLWo09UrjznygGbID7EVSxqRbr",
+	"AihB18vq6qjVhdaTdQ0QRxcLADuRU8ti6joisZXV2pHXn0iJra4ZhC48cL3ZyFqdoQGuJwZpxHgkJrBF",
+	"Yfd1JzzpD7tu4QyVyLSwre4S0BrBZPbY1w4c9J1Ki/3vf/+PxzpketIvvnssg7gOEiyGMqV6+kbYqu3d",
+	"3b1djx0c7e6/3Nc/7e692TvTP2wfHb0+aJ+81jpo7+Tk6ATGT6kDOJuc2TYUGEGyRSWTXapSIgetq5Vz",
+	"J4IEJulWJ5YswCeDr8dTFlbGywqUIaNCmxHaCUdSJVA7wWNUm0gbiNVfnQgYQcia2HJJrdn66vOCYscT",
+	"OF+zaefKThmeGgMRafUhfKo31eq+qzXUrF2jtZr2sbv/+9//oxfVYLVnB5atSNX/FZGvd+a5jEeEhoHP",
+	"rw6kU4N2jtZIpgG1QbKVlaUa8l6OeyuCYwOnUx9vYehqSqJCB2jTiJJDKogGoaDVbeGtuOnppApMjSbE",
+	"E5AQVMZsJBLu84TX9PNfHLYP9mA3vwQLmtau+DgKRaKYL6GMzKhtQCvlSkuNeV2m0VGMycKyPGUG7r5w",
+	"KUAxUSWPgXXKd1WFU/pmg9sNWSOKA0LEIBv9E6bMZ6tplPDP+dxSIvjoxSWiFJK9DsVEmbkOzzZTZ1wa",
+	"vgy++3dviaEbjpRlht7Kr5yX/ydsFI+YxaQvPIpb1ADZr8baFFUqSiIh2K1PEhSoFhOjcTLNz1V+29i0",
+	"TMm85bbcD86bUR2GcxYCX1uO6D9R2VyYUwBx+kxYPRKfIXunct8E1ROFq67Pmtyo54FJbNznatKIwjKq",
+	"uQEbXFs+EE70vmh45payeS0MOhbsx3NSPh4bWrgHglHcMu0usDExOYO60JBVWe61GmsrV2EMYRuVjd0Y",
+	"lQacpuQTNpfZGL/KCZt5noUEXvL9B/oDc4Mw9Z17nzk0ox7K5Cj0RXw25FEhcN7cdjUAhFi7AtkohDtE",
+	"u8N4j4EqHeRkblSzsF3zULgL2CzwVNHnsYMXrY90bMDGq9RsdCkMtDv0dMjDc8YjINBDaBn4caVs7Hkb",
+	"YkkhWiJSWzDR9GF6xwJOGNhaCE+lbSVjDdmecKEPVemkcrm1T0o+Bjyud/ot21JejHh8oX5wWcygXVho",
+	"iweAJnGMIa6ZryGrDwjYWI9Gk6VNR8j4z4r29wt3D5d9qhKRvx8FScDDPXjz9T70Y5bfB+t/tdEgJOXE",
+	"cHZk9VL1vxQGs3JwjkEGdLiMM5KlQD589CoXQaRtill7QtsYmKEEbatfNKuBWpX1X5pNDP7a710I9Vz0",
+	"Dgirzat5Ou5n1GmoJNAKzMyIZxA6EBfLug817cCt44QWDcxOfD1TwyeYVcU7mze+c+2mdzZvPNrV5ze8",
+	"c+PGo7W7+wZ3OzkDMFdNnP/DRy38xVFc+JsWGWUwoMAYLuxJoLC6m29P+AC6oubd7o/f58znog/KLqk7",
+	"9R/QR6+KMF3v3TXAXubZqcgwdLalPy1fLXNJIOaF1S1qJEXVXEJR3UwzLNYKZG9DyUaCCHh/PzlvPL+x",
+	"nK8+aojraAiUCcZZgVgs0gjfvbuI8OFfvxM5p0iuBOvHqhCkvIopBaJtUIgd+yyRDm4SgAsp1hPYDagF",
+	"RPu1MtqFV0HoqvYQIQt8f6FeujXb51JbNmTOnJqEtQXaP037faFUZWlrJZsXeliBTtpHMDDAQHowRbL+",
+	"qA6uow5IFK6tDrziwHw7H080NVwTDA21KMY+H+wOFNtoNGsMnCR2w+jj/QvyK5HcjhTfhWHwbyaEzX9H",
+	"8YXsxQ2E98bWvbfUxegFQPipQEX8dnp0yEYiHkCpRH+Ihbq/rD3bXNlinCLMSkBNZJSigBJ31INI+bEe",
+	"5NVeRImIw4dW4UP/s+DQ1iYJgF2aKtxWc7WxfBThQD8dBojKICtbS+JUfP9plJHNCmAn4N/QQ1m/f9+m",
+	"ufHoFd2TVwTxdSiuMtk0iJdcX7GmBVaRtVZm0wymsB+xTTCiP+fVx4L7WzaZn+tNCQDBJ29HrTeeU4qX",
+	"6C6wiTwR0YMozxMB+Yp7CsI8qre/kXp7VFLXNfYw9Xej2A1VglZaX/W/nO7A4mBtGxhJgygR8SUnLC9C",
+	"ltIqoC9HIx75NfYHdt+BsrQAeJHMgQAATYShwkaiiliOx8K3vEmGdU8JfYFpXwt5ImJSWokLsBe4XW/6",
+	"eecyzgor1bwSOk17oyBxGnOXNd6upzPmG4Dv2Saj11rGt2KVRYuPVYmwKMtrrG1ugeOXVVVvI6ecEjkd",
+	"l1JUL2XcC3xfREuL/JmUBzyaLi3oLoTbdUT8JVwGYm2Fs81U4Is+xzKSrJvWgGqNpe9KKVbAkWxiYTaJ",
+	"5mWzzjE4Vyqc74aS2PSphBeK3rAyGJkLkYvHkoMShgKWp5eUYGMhvmcKkp3KYoPwvzV/6GP1HzaVYXWx",
+	"lmSuLpDyBo0SYm2CymphO7FIsGfY4LQ0L5LkE3EZiEkbJ+hupBgfji+6bwHGdyNGR5H4WmBZ6jrQs+1L",
+	"wrOiP9m6YiCGltJ/lO4flu7ZeYfzDical6BUtrU4z/AVFkZOtSxQywcGScNAJV191hbV1xNWhE2tbNlq",
+	"dBkJz5R+mi0xtTXxhdWTbXd8yxRO5mjKTDNjxltVUhri5p6vdZ464aeScsgsP5QfT9lQcoAm1x4LDuOK",
+	"MNibXMlnybhzE/nDtZzYdpPNxRO1UlzemW0lrO8UHuCx5Ss14Q8vkKHD03/+x4tjnirAQb39Ws0rZnPH",
+	"1Couce0xH4jT4AsGIe9OU2d3LqrccVfYQ/gTPK+zim5w1mGz/vRqeplynFcyEn8LnY5Nczm0MgPqQEIx",
+	"ltAyTbzHep2gG8G0MTk6P4gUwKMV6vxcCjxLeC93DAzE8qdAYYLK2aiV+5GHJWThb7DXl4mIHMrkpUwj",
+	"/2+x34+i3BJYS98AhemNv+sejPOb+z4SR8sJUH0YqEQi72GhIL0W48R8IVLCa3HRBw6YCOc8DJHxSckw",
+	"xS7TDeOaWFcFufeUZ34gRk2fTz0oX8ZfrDX0b8i7Ag2RTCSTaRIGl3OcmaYzEse0heXdxJGp+MSlFO0J",
+	"piR72pU9bHPqrhgeTtBc84yxPBasl6pp1g+FwWEZ+kIlCADAEzYBsLCeYBd6jpwuDnLJ7kz//EprtoyN",
+	"iYAA0cDac9lKbTkMXzwMZxpMcKUW1O3jQ5Y2/GjQJ9md3+/LsDDzVaJPSQSciicqB4fAGdamzwJyItk3",
+	"kTTbHlWePCrkB3Iqe6JP+lfm9TNBvoIQ/9Saui/iJDiHpV0Qszo6n9GEFEHiGPZOpoi+gdEoigNBP6Ty",
+	"Mq2bNbFjKy4FORyUmSfQrKX4FGPL3PdjoZRQFhDCRK/GkuB18Un051NqwzdxL7jcN20t9mbq0vcIvCY4",
+	"Pxetep0C+fXD9sHe6XF7Z6/e3tk5ent4Vj8+2q2xtrqgFlfEkptIrdhi34YIERAqFrDyNwuP7SuVip1s",
+	"Qa4dInMqEwzSfKtS1f/b3nu1f8h29k7O9l/u77TP9tjJ3u9v907P4K+d6GD/1S8Hr/Z32r+3J+3d7fcH",
+	"2wevtqefXp0erD9vD/Ze7ezQz5O9X9uN/fb2y99H7VXx6fzL6N2nv47fdaKXKv3ne//lH9v8oh1s9FcH",
+	"UUNNXv7SHo1G56LZuOSHa+9Pv7w/Of007Q2D3fjt+PLt6+FE1lef93d3//mlE/263X738mB10N5tv94e",
+	"DD4NL/46Ov7999324PC39u72q3aw11btizfD9Pj53qSXBqfh4dFo/b/S+I8vl6fpRidanyarovHX5fvX",
+	"6+8/D97u7P++8/qVrB8+V8d79fRz8uXyfO1t8GZQb//e2Dh6cxYenXw6HKavXgZ/vftj8uJFJ4Lp2Dvc",
+	"XTBVy5ddOktple5tRSTdylEjhKWLbRd5f3uwu7PTPhWD9mR/uz3Y//0s+q3xX6ufd/zGH8P3a+FprVYr",
+	"ngXz9V7FURnLvPHz2c5O+11q33iyerHRbwz/6DV+i0/XxodXvnHp+Qb58V0BKjl7nS94DK/eQvLEmU8L",
+	"wZLLNIxlDM1kpVFWapEsdQiOzguaYnhk8U/ymvaJAQMBqn/pgeVsGVMgG4r4AYAwAoic0HDV5akfaIvZ",
+	"PHTAEilN7+AFFKQDRPs5KPdooJ9h8Cn0pVsGo0I/tNloZAxL84Z6fsjmJWoYjPEdDsdwKAdbNlW6bJzZ",
+	"zOnN483szEVjMlPKegLhW6W2Re1DWxaaRQkBDzR49kog9JYqiWDv0Nov41jQN4HFRV30P0MI2wyLQ0ut",
+	"acgMFCXDS/stg2hmNMsQwF3ZHZ/zqVaX7m93SZ1Km9uby3Tl5ubkFiLj2r4K/JJ4OAi43VWe7X6FnwBJ",
+	"dsR9+BcAu6zUWJvGZvwpBI/Ie6J47wu6ybPP/8eLcZpYLrAHDabfpR+LMrkoNm6Wl9SGNrezOIlKgjBk",
+	"Q6mX/KkFgtloNLbckMZAEvMf6k9tPMeC+yuPsfT7PcAx8pXoJcmtqpIjAaEtLUBasWFBI+IjJcNYpoPh",
+	"jF/oAUa3ShCitsy5LfQx5893qisyBZPmjTyaZhhB0C09BFp9A4EJOOxQWQG2CKJ/SBNlAUwQJ+oSKEDC",
+	"jxgPoZIDfiHGxMOX1S/N+b6Gs6+walLGzrF2F3UO+HSisL3v4nF696I6JWT/1xP5aGH/sIDuuFI5QcRV",
+	"IwsSEKRoMy4ysS1+X6mR/dNashn04O3WTuzaKVnG9rSj0KP86aoocqN7iJKKhWPKrASrmfP21r4P6MyF",
+	"aDJxMBiIeBFMkMv80q6+59UvH//zPyrL4nHNDFNEvvCZkhiEdLqXoUsfmpY9xtkkUEP4FZwWAHkXJJ6W",
+	"kHMghzc8hbGAq0xFP0DFL0AmQvKTeSwi2HBQvzFE5kB8S8WrpBGdkEtBE8188b+ix9JsLOOy3EYJUDaP",
+	"d+3lZBKarwAi4TDOjsdonxR6M7Qx6Z5/vFggdP8CPozR7ou8mCINVezHtDJAS72/zEnjngNbdEh2s8Xq",
+	"2vpbD9/gFniBGQlPfAaM5iIMMVQF9cFwsCvmBz57eg7EN5a0ljCTMxCrDU8PyR3LCia0F3taj47Wgzla",
+	"jubIrKNYcAWlZlc6UWTTIT5YqUHXztUXRH72VgS7nyW2r7FtMQiolCqcKS4l2F3kLUdJwbu2EG6asMoy",
+	"YizANFV8arl1IjGhkCsi4kJrCUMgSxgdT7h1yoAsPECg099Ojw5bnagTfaM7v+G13wDnT5+q3zrRt2q1",
+	"av+vL+068tBl35jzMdQx+G0uw64/SrJITrYyQYRjnwfEsG0L8xH2nveFz/B11OU886rXYsq+sUiWEU3P",
+	"2BjauQW5xmeaBdMPNfoMhh0oGBcW/vtZ2w0fSDscJRJ9X/frd/0fotEcCVqi7huukirgvFX3d7sOb5Fx",
+	"iGkoLVxJHokJrtNAOo2Edhvo1xowe2d9IxZAA6Sldef9i6wJEbSfXuogmhvQQCTKGTWYHkC2wKNO5C5a",
+	"4oAssnOubP2EDWBoZUf8KSRaAXJk1VjbCgUYQuRPQQ2huagTUfOUB3VF2sYBilYk4ORoymwBgOYo7Q+d",
+	"msPZ6g2POIKgE8s8gWgD9JQYSQEEaHopxCvlaISU+iOIqIrI2pMiVAIOifkOjbN5tGaM5ON64TbgVB7l",
+	"2SZVuA7pFIjQABq/cGJALPVstmAwsJyAHWwsumf0eGWqIgjYXT9pdWPTnpsF+M9sIfyzRSh+gEJ7QDax",
+	"kIhXu4pmHR/YMcxR7dGqAwSoh6TFMhRZ1RxwdkMBxmZjJhi+1lClKKVlJnlls4FzZT2zpx8a1ecfv31o",
+	"Vjc+4o+bjRW1lJumd3LGSQRKA1WMJbzDPuustGyS0wn62yI5YYjymX3Yxdrn57XmL7XmahlXS04nLQbb",
+	"dZ3QRvU5r36pedViP/Rqs3fubM4l/SuB32I4+Ge15iodvi0DtNGJ9PHYYl872cbqVFodszqditdxfH74",
+	"UxHJZqfyXQtdsb/XCyIOW2H24woNbbQODMfOFJTHY2TwdqrQLL4wwd/Trn+K5VhVOExw/lcWGZOBr2cr",
+	"mdYvxHQxe8M47YVBH1hTjEwim4r+F5GhVA0nCzRa2ZV3D6QhN+n0eBGoQWtxHRUSu0ytTTFCY4OHITER",
+	"RUL42gBz+iURxt+t6iKiSDHJyoazs4+axdBg4/q7rZkKJtOIdOyIAqL4MMMKk2MMWcCqVVR/u09r8lov",
+	"yR36yrn3lIgwLbGpgQbOnEdxnHPwQCqAc9bQtaEEOLKBHrghJFoUtNc732z8uqnAWNh/kpeVkmB7eV14",
+	"PWP2CaIZCorCHbpNr3Jy4ne2S8nmmXtlyYY1n4JJZ1pYRWEUINEgcmcId+LJD2M2RFbmBVWLzFg8Prq1",
+	"bq43l8O4HsUjJx62jAhj7aApc3uWIgzF5WIlGD3QL0LWfj9MtQdIvD1A7i0L32MbxpC6KvO33hnqHR4R",
+	"KfuFGCMHK7hcdMAWNVykY58n4lZk6zgtlq07Q74oFqv7SyvfULqtSWkSzojic5cC/VM3WiyhA3ZkdB4G",
+	"SM790yuNU0G8VdfVFXSEOmg5P1vvfgZo89i2/9i2n7XtT/iFeGzUn+mnI2FZlM0jUV/Qqp8t1GPu6wEi",
+	"FWKuax+ogjkS3hHSkmKpAspDkyTgA8gCwWWXPEzFoihGCXh9pn0MbH19HCNKUOvr/SDqFlY9ukloJwet",
+	"xqJPrb4hcQibP2Gix4MUTL6AMfJZLEZi1IO9T4EZt2+fHWawkj6cV7Hoa1lBFH57L3XqET9woLXcJIh8",
+	"OVEeM1C3KxYZKpYjO5L59yOPtDkQMXONDhk9Ul9YdBGEVqaC+mKz3QCSiEzS1+h3XlRDVmB749bYzbAi",
+	"btyINw8RvNnQ2zceiMQ5QmHf8XFwHIvz4HOlVam79HpW+c/HaLXxIOOk0qpsNBrNyvePy8MP01feem/a",
+	"9cozrirN8DKu3ogF/mOv8wPpbgs8YHLOoL1zyjySE1LbNo+qd/+taGuAMnpYXb2fIK8vKC+eoebBLzGb",
+	"aqR8lme+zwmmYr5ZDXQdVUUGsUoMvxtpHMpuQ+J3JHiEdTwQ3tbvlufnWlsHoW2iVsAyi+X6QWLD2Fi8",
+	"q90RrVdhNrV5BPEPpPofBdEJ1bSjbarvZXISYVxfX4n05leBFg/5eCwiQ1qeL8cPAHVjIJNEmFZqypYT",
+	"0fFcxtlJGGDt/nXDLsso/FM9H/cEtgPvMvzCpTiBTnXHVrbjJPsiYmnopZ1iG1yNf0Xl+C8X0HgjklnF",
+	"ieII6pMECXE580rllhRpwuPkgRWpL0ZjmUD9zTvD5e4UQakEGnp4grsdmw6ILkoLPMgzATxk4OpxGimG",
+	"Kga+UasiaurJaSyAPVWyxtr4zKqvrec08qHWa+ogR2jlWtTiUKA/9Atn9cftR2rhNQ9kr9G7y9UWBGWh",
+	"bmre9XA0VR9Qfx711M8feNULPqupTN6bpJEOpEXx1+U1E4S9fhrF1CY10nZR17JMagsyROgCc2WsGI8p",
+	"mYH5zql4RdUGeb1eZNH0gemvzJkl3TJv2XhU/BAxPZlQrjp1bUkpi4rbLsR9mT6POuTfS4fovTWjQqAS",
+	"KNuSWIqD3uUiA2cs/eqVxAcvYzliPCsOKqy3NbAfiRgZSwMHoUR43so6hYOs2ZlSG76RN7QkKMU8FKZX",
+	"w/IkYPMFUFPjLw2QRvf46PSMmZxUlyT/OuwH28QLfxfmxexb7tnCmHn9FUQIOLtQwRFKeQGFxFtzdh5W",
+	"4cBVtJiPVYe3UscxS5MAgJZj6S/MxcLff8JE7DGO++osLKQnfobsqxnI3zULC+P/4ezr9XolKe3Kw+BS",
+	"eCwqyb6eaIfxMftKCnlRuhURtotyrV6+pekRIv3hINLHElJxc5lXG2mFICuGWEAyFhlhMeKNlGnwd5a4",
+	"O4gGTPFL4XvQFqWdkWo6VgBeYQAisni1oGwfHtz6JrzCVW62lwsanqz7Kc13wBMhkJ0FmykgvVXgTBRk",
+	"Gyc1hiTYCHeDtxBMr0e6CnGjbaWZfonQUwQY0hjdhyA+XKifZbBnoN/GFASPRRxInwB/DSx0KJSyyVyP",
+	"YFH1dNuA1X21P7E21QwvxL3x4LsAllp/FzAXAdZrGDI15LGvnpjy+YnoDaW8gPlAZGytF/Tt+IWFhcWE",
+	"bfN3q43K9VzRQgfYcIWbJx3rSWhuPhtCsDKCrUO//WWmb/+XUr6OmeMna7taXR/Otl01q8+x4er/fmt+",
+	"aNjuq+bmh0b12ceV4X98+38fmtVfPvpL9WLZgC19nIh8Ktag/YbtWVYqsq6sFgoZdHCigJgMGrYcRoAI",
+	"jrsk9PPwTPl5WW2sblYba9XG6lljs9VotBqN9yUzlUZJEN4CYkVxzZtQJF/uV87Cmn8oTtx/vJaFBu7O",
+	"jKWxurEGOBfW8pj7DkDF2MdbNzOrhMcxnxZ+5bnjQbWYNhcoZcfGsRzEfKQ8NuLxhW8qTobJCLs5s9DY",
+	"DKY7XV2+k/VqLCuCqBVe4k13i+VuwbU87MbTX5rvwuukjcZa/x++7Ot5hamAX4ly0xD+V7Dd8BV2rnKv",
+	"+T+M6pc9p5pNDeW4BbpVXMy06C3zwkKDzmjjRwf5dsHh52wPQIeH48BDbHToPYe1XGh+6X9e4UAjwEfk",
+	"W3k1/MTnQhtEDmiIPfN9aSwfNJ1oxE6/3ALSYJOxNFEXQ4RsjnNs8VMivBRoICmodgA4gdqDNXRr+wIn",
+	"8wr7AlaSgAh9MuTy5oXbdUxtHYR8e6eGx51qPpyaMi0Bf33UEregJaQjVGAlThwu8UEs07ETwKjCL2rZ",
+	"L0xBjy/dKp8k5qbDUA3x3C1XKND5VI4fg8yjljsYzHntiLl9UL7BE4H/dD100AovVfRHumHCg6Rr6sWY",
+	"GI0TgxpcY+9Iru1TJWkhG56fxWrypcB2XG0vsqdBwmIBCbwMis3g/oKFKZkM/blapq5evVAkoougJRhE",
+	"Bs005Jeia1FGEdwWMEoSxONwVCtc5Ada5yr8FtbFNv6u+z4q48GcwwmsxVuoZCJAckiVmHbuvkRGIMok",
+	"WMSXRA7Ahy+sVLh+/yduiYIONUwtmsJc2FroIWOvlB7TOJa9olY2gM/A77tK32oFc0kE+y7cA86Y1rX8",
+	"Umhli773pYinsMMKcR1K9C9sqWXhBBHJ4eN/djo1cJuWwxXMvEAJZXjEgoJreTX6Rn7LYAylEMjDPXzA",
+	"05ntsScwl1vA81i7RTyPtg0WOGfU52rk63OqxtoW+ckWUJo9AfvXFBoGkakNgjgjpodFxD6lgUjM3GYp",
+	"ea4nJhL9XCGDL7hPjfxBX/iYuVuAmlOAkuMthMnhBmPAm4E9ok9CfB/7PhwpKV7UjTPnuMd6Ari1Ql+/",
+	"KWY9MQwiH4o18Vdacwy5ysIsuO+2srGU4jsi1kjhDjjnoRJ2cXtShoJHxRECnNqhCH3i/7F00kmulDjT",
+	"tphCnQRK4ArMUaON04QFUSLZIeul/QuRKE//CDOxue6x5uozDwGGYrbRXMVY3MvDP6pNrudiyJ5urrNe",
+	"kKgVva+sWqu7yYKR9NNQskMcgh8MiHiN0ytNQO+fRydmc3b1s7vG8sy6iT3WoBBkJGrm7KDbD+nRymPP",
+	"WG+aCAW9LR5BYgaDCMg0osQUBAcR63ElNtfTOLQW75j7vlZ87A2oxAC0AMH8cRyFWQSqIdZyZGvpYVLK",
+	"toEebpmC3FjfXM1FHTafrRUhsDaqz/+sLgvDeo7CaYQA9j0GESkSii3aJrYHbFshTO0bG3bJjsYwRJGk",
+	"oLez83rIIcgdSyDbgzOSaKYKx5HZF6GUFwyMgFIp0ncUx5yCKFlbrThgpZtrDlRpowCq9E4NfcfmAOO0",
+	"SB/ngxFfOxVSXAAbRCBEgChkJrJjdEXHfZ7qVFofPnqdigEp0v/8fjvoQmQjQaC/6BOwdwwOFdo97pc/",
+	"ujK3iUNki2RIZgG3j3F7gj8FQ2YstZCCUYRnzsqiugGqrisv/GmXwerlXBfOPqUihVDlSOHL/ZgHkfZh",
+	"8iCQYEGUwJvDXsJy4VleP+Q68ssoAc7oM+6meoee/jCcAPblC2t2KKE14YrqpB4l70clD5cbcYaokwYD",
+	"ftFMoxHwMBULmX6g6KfIIffha6UneCxi0M/e1woBVLWRZu4LFonqv33UtwHjY4Ejtx+pwBcuIouWijQO",
+	"tXmRJGPVqted2EZ27tbofVU1VYkY1dRlv/Ws8awBpQ40+CKvEZK/4DE7KGLo31pOIPBN6ZCec30rJZbs",
+	"XMsW5jqx3RaYzdyn0qwueJZjYlxEcqLIe5hqE8701inpPNOEbeafachJLtKeCAWWWhzHEHURqTusLBxb",
+	"+f7x+/8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

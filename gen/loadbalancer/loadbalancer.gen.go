@@ -138,7 +138,7 @@ type PageMeta struct {
 	// Continue Leads to the next page; absent from the last one.
 	Continue *string `json:"continue,omitempty"`
 
-	// RemainingItemCount How many follow this page.
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
 	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
 }
 
@@ -275,6 +275,9 @@ type WaitingList struct {
 	// Balancer The name of this replica.
 	Balancer string        `json:"balancer"`
 	Items    []WaitingRoom `json:"items"`
+
+	// Metadata Of a page of applications; absent when they are all there.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // WaitingRequest defines model for WaitingRequest.
@@ -414,6 +417,9 @@ type ListWaitingParams struct {
 
 	// Limit At most so many requests of each application.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. An application for which requests wait all the time while the pages are read stands in them once. One that was not given out for this selection is refused with 400; one of another version of the load balancer with 410: begin anew.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListProxyLogsParams defines parameters for ListProxyLogs.
@@ -601,7 +607,7 @@ type ClientInterface interface {
 
 	// ListWaiting The requests that wait for a pod at this moment, at this load balancer
 	//
-	// Of each application for which requests wait, those that have waited longest.
+	// Of each application for which requests wait, those that have waited longest. In pages of at most 1,000 requests in all; an application is on one page.
 	// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
 	//
 	// Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
@@ -773,7 +779,7 @@ func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditor
 
 // ListWaiting The requests that wait for a pod at this moment, at this load balancer
 //
-// Of each application for which requests wait, those that have waited longest.
+// Of each application for which requests wait, those that have waited longest. In pages of at most 1,000 requests in all; an application is on one page.
 // For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
 //
 // Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
@@ -1202,6 +1208,18 @@ func NewListWaitingRequest(server string, params *ListWaitingParams) (*http.Requ
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1778,7 +1796,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListWaitingWithResponse The requests that wait for a pod at this moment, at this load balancer
 	//
-	// Of each application for which requests wait, those that have waited longest.
+	// Of each application for which requests wait, those that have waited longest. In pages of at most 1,000 requests in all; an application is on one page.
 	// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2218,6 +2236,8 @@ type ListWaitingResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -2250,6 +2270,11 @@ func (r ListWaitingResponse) GetApplicationproblemJSON401() *Unauthenticated {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListWaitingResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -3061,7 +3086,7 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 
 // ListWaitingWithResponse The requests that wait for a pod at this moment, at this load balancer
 //
-// Of each application for which requests wait, those that have waited longest.
+// Of each application for which requests wait, those that have waited longest. In pages of at most 1,000 requests in all; an application is on one page.
 // For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3572,6 +3597,13 @@ func ParseListWaitingResponse(rsp *http.Response) (*ListWaitingResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
@@ -4595,6 +4627,19 @@ func (siw *ServerInterfaceWrapper) ListWaiting(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListWaiting(w, r, params)
 	}))
@@ -5565,6 +5610,22 @@ func (response ListWaiting403ApplicationProblemPlusJSONResponse) VisitListWaitin
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting410ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7034,133 +7095,134 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17c9u29uBXwXDvTJP7o2TJjzSW//iNm5u02Zsm2cTdzNzEa0MkJKEmARYALatZf/edcwCQ4EMWnbi9",
-	"3Tv5p40lEjg4OO+XPkeJzAspmDA6mn2OCqpozgxT+NcZVUtm4F8p04niheFSRLPobMUILYqMJxQ+iQnV",
-	"xKwYETRnRC4IN5r8gxWZ3ORMGCIVfqMLmrA9+NeY/Ew3ZM5IxhaGyNKQ9YpnjEiRbYgUjHBNroRci3EU",
-	"R+yG5kXGolm04HMpaJLwUVotHsURB5B+K5naRHEEy0ezyFjI40gnK5ZTOEJOb14xsTSraHYw/T6Oci78",
-	"39M4KqgxTMFK/+cjHf0+GR2fP/o4sv8a753/3X/4+L//FsWR2RSwizaKi2V0e3sbR4rpQgrNEHE/0PRH",
-	"atiabuCvRAoDoM4+RwHW9gol5xnL/+tXDUj9XB8U3khh/TlNR0u3ThxpQ02po9nRZD+ODDeIk9ZVkAXl",
-	"GUtrEEslZoLlTHM9cxvOwmVvQxT9TbFFNIv+x15NFHv2Ww0f5VJcvLVr2DPfSRUOFDJnC6kY4YZQoddM",
-	"sXQMu/5A03fst5Jp81Uo4uKaZhwOzJSSQLYfP0c0y+SapdEsgv8rklANtAY3rGOS8iUQKBUpGUVxtOAs",
-	"g0crEo3i6JpmJaz+D7agZWai2/Ma/YeTSRP9yh4DiFZIQzw8d1yAB/qBke8BSSWzoCy4IWbFNQH0KpqY",
-	"E3Jp0XRpOZIwmqwIYoBQQ/CweDsv8NhfdzHATzRrEG6AuVO7G+ECRYdm6poj7u/Em1vzARF3KjZEmhVT",
-	"RLFFqWkG4ipAhFRznqZMfBUyFtUqsL2hPItm0a9UMJLTDV5VxrUhSamNzGlppE5oxpTeA9Sxcf3JaKlk",
-	"WQQfePxV1Ev0ShZRSK4HNdJfS0M8c9yJ6RrgB6bRhGYAtTv2Cbm06Lgkmm40qIFkRRRfrpCdcq41F0u8",
-	"CCdPz3jOZPl1pFkW2ihG85Fxi4UkerhdtqY8xbuycgwxz/MdJNvZ6w8UuP3wWexJwb4KZ0tYICDeOVs6",
-	"ykPKpYKtY7LmZgXaHHbhomTbpDK8ljNDU2ro2D8MhgMlBV0yYlbUkDXVRDGakl9LbYiQ60BWVxs0BPN0",
-	"ElI6yaRYMgUwqh2XhId74IspMmBGPMmlB9dLXdQUDfhOiEVoE4/cyiBrhp3irbYu8e97f4f/VYADLP+Z",
-	"cvrDihp2bfHVoHpL7dpiDU1PuRbEngWVPAB6AlKdin5BD5QnS6UtsqV8Bfj+Km4xUo4yXCUkz4OmaJnL",
-	"dAOkYKQk/uE7kFqv+cCU2oHD4+FnKjZfjYYcFgmwsH8cYEFKAt97y0XvxgAu94AI+BlsU6uUNKGKESPB",
-	"Mfm1TJcsBfa1ZI8GlETVxTWh+oqlhM6BR6khFOXsCTFqQ+iSAhsvDFPkHTNqMzqFf4Mjs2I0dY5V8E3X",
-	"u/qwYgLAqJaLgfk0S6RI9bjt0/C8zKPZ0ydoluZc2L8nFSKBF5dMwdlv4+gXQUuzYsLAJYIs/ho12lor",
-	"0A6aiRTQIq+Y8JLDHp+clmYlFf+98hxn5AdGFVPk7M0/n79uWC7TmlQ+rCRez0aW/71D47bAelhuUcxJ",
-	"bzxbDDKEV6b/Usq0a9JQ/H6tpFh6GdUihw8fPoxOA6D7aAIMoysuUhBWiWIpPEszXZPjQqomcTABlPAx",
-	"suiNznvcVksR15RndJ6xr6WGap2AElrMU7kmVmrHREv4c8UBN1STZEXFEmlJAYsgh7y3lI9ueq2i2lat",
-	"39xZCncTSAXpAxIHQFFIrTkAQZ3jlcucCfP/iWjAkEsd83kQb6fX/lsZU8z29up4jrMqxqn1t8f6OgEr",
-	"ZBqYfDaic1GqLPDP3UIOhHEi872Wr/6Xcn7sGby0QHSjBIG/gDQCL04urN5BzfSdDhx3sLcrsTKObisY",
-	"kXxO65t6b5woKZQsmDLcxqZotpSKm1XeCoo9OewICLAl+VvFFvym9fD+0ZOep4OwXPvxg57HmUgLyV3k",
-	"kRuW611ofu7esEe7rdakStlY1krq1nI7oWgvwcWLDBxQeHkhVU6NZZWD/ajLOXEQNmqhs28vbXql+6lu",
-	"GxkZ1YZoylNg6jByud+7KniY8McwkNeUm3s//cPGWPoJX3ly2PMKBkN/K7kCXv/YiKs14rY1bfl7iwPi",
-	"9MgKLiQ8aX2KFoQhWdUqT85/ZQk6388qJL/i4qqHPZasUjjte3rPBfp0zN4PqHunyOCaKsSksrRa0G0u",
-	"ynxucZlIIVjiDK+ufMBV2Y1VgtZWaNHFmglD1izLxvXycykzRlFYwQLPQU60iHE62e/jbiVLw/T/Zkpz",
-	"K8ubIL0BhzzcHADSK6pSbR1bucAAYuxMPK6IVClTJ2TUkHFkw0yLjvcnh0+79kiTcGpk9d1jUxR0rzFN",
-	"FdN6iIy7J8MXMh0kV0rtbaqODndeqPV50KzVcK9Ggi0p5Lr/cterTd9qG2eA2v1Qn6xXGF1r47xHZrdQ",
-	"DmeLK9xVZwhw1HcVr+Tyfb9g+0muLbvIJRBLdeQFVUyPyZlCTvFWMblirEDj2keyF0rmZM7AOgQTgaE4",
-	"bF60sWv0YYYaUjBZZBgTLbOUZFJeEWpOCMsLsyFrsKZolqF57nhqkBp6JZcOdDh+Tm9e2reedrWJk03v",
-	"WCJVn0h5bVX/c+BcnmhGVbICfoF7jAFCxWyEyHKUYDHylbQ+Vcr1VUP0bJPJFSBbZRsGE5eV4SGzFC7A",
-	"/pUPEm8tWvIX08HBFhI6qy8yMCnB5QF6XfGisNI+Z1rTJbyOcWI9I4eTA7CBS8XN5oLdJMye6bZNKnat",
-	"9sEXcFRFHnFDEioAuXNGZMEES5GXFDeGiccxyaQ25JGypyBrppgXfFZwGyZIzgWI1Mcx8RCTR827rTwg",
-	"Q6/wanPnRGqy4BnTgHLNEsWMDuBRjKaPYxu5YmkTClKUhlDNU3YHOIblRUYNI498FAxjG7JUmqy50I8B",
-	"COQxiwrr5DZAfzwm1gHObfI2l4qhS6oJrKyGmCrV5e1WTy1ywsurF+gjord0yX5mhm7RZIUj78CZ0SeE",
-	"zlH2oiwwK7ZBcQxCAbmuK2+q0HNnk1eMgmKUNh/DbgzuWO2Asqy6HSnYEJUIOMgpF1wsQcY8k6Uw/WIW",
-	"42gLCf6NdT1h80Gy4bYPlUrebF7JZQ8qBSOFkjecpV5M9yAp40yYC14M0b/39RqG2zdgVQ5yXMCPvMiZ",
-	"WXV0ey8V83TIuYApRLK5yHuk7QsgBqoUv6aZJxmki/nGsJg4iUm4SLIytWpvgHl5L1+koPDVNlcEL7CO",
-	"LLmY1W5yHWodFTLjyRZ7xpKvTAfYL1ZGMG0u5oP9k7pW414v+ZhCj2zBlAT6ASfk8Pi4EiYejVjm4uog",
-	"HOMPMDSDiEefEWlrKsAhmOFehUy/08TZbjbxAZ9S60SAsvJpJfgc62UahpCQsIRPuyUrlg67ccNzpg3N",
-	"iy3hKm4sobepmBo2auZPgzUVTdgFH8SMRjmh09z7rfReCupIeCodiHjgPpb28u1Le6+eP5WUX2Qb2QKR",
-	"CnFxM7rlKC0OxGhTRDVky/kd4vut07WBQeUM3I/nHfOoMn0H2cCVhmhYwNPJZNI1gkEZdnH5I79GEp7T",
-	"5IpQTS4xNHqJ4sZHzdE2q1QotbTLRJs0p/s7vUl7qK3ICmqRaJpyAJFmbwP8LGimWRxiMuTP4SFNeGTv",
-	"YNK1TlPaZ7n4BF1sXUSqyf98/+a1zYlT7Vy/Jb9m4oSABYDfYniUzEtDRGndmpvRUo7cyX/VUozf0fXP",
-	"zpQKvh3pK16MZGGPP0IHm6loZlTJ0HrzGrIJ5A8b4o5J3r55f2b9OThPTFimGfnx+RlW8rmExI/Pz6I4",
-	"+un56T+iOIIX4H+/4H9Pz579FMXRP56/en72vCdlcbdUBGS9t3i31QQ2/NDMFqdoCtZSUZfJClB53xvE",
-	"lHIlYmkmRRCyCbb8TpMCw1z1VvUmbq0WOT+dHu+3CxTvpu4AK3eQuNV6naA9hvkvPNMGoX4M8ccVZYpo",
-	"djBB7YnFYU8P9ieHk5ahM90fHzkroLdec/R9ejg/TkY3+zeHV0Gyb38yue0ztWvIhsSf72ShWcU9a689",
-	"uXYUSjUx7MaWW+y023x0wtltzCblaiPgi+23Qm4JDIJiRl1Wl1DGu22sbRYLrPjT2dlbXySBK/eXVQzU",
-	"mS1qrBTYDjVVRY0Ccgy9M1BTcTSnGRUJiKEokzQd+b9HR4vvkxGdJykgs45TtqO4k/FhI/IKwqwT+4yu",
-	"Dm6Ox9OnSEbKelyV0NfMwHX6aOKFW8yCCCpvUhu0UcaoNo1HrKqXpbnQHqYnSO7aUGVYegqo3Z/sPxlN",
-	"pqPJ/tnkYDaZzCaTf3WVRBM7HVNUpXBlZL4JMkkg8epi7MExrk4iqSdVUt9MH4n5anA05xXD5QbRbQO9",
-	"7ZWfWZM6eMZxhrJRGx8/HWDnNUnmLmS0kgYNGumYiKiSbXGIkSgd0BinVxj4IYKtQ+i3BPKt670jCFld",
-	"jC+m22m0+QjJbZOoB6Q2f3B3/d6/1qTfz4Ms+5acqOgnXKpxLwGYcZP4++SJK5RLjEtnDLXkqHsDmyFK",
-	"TDo1GyFQ8912ubHaqa2a7tTd7dX7wbRiqnXGFgIdANtx8QxTSffBhU0+VaeeWndZlso5ZFGhmGamK5qC",
-	"F+9xoNbq98RkCx3hUnEF0Hbs/FKkTgENxU4vKuKoxIXuIpWvOWVj/S8nliZ2/JJ92PlgzZdX3DpEIaf0",
-	"qKrD2eT7f0VD9bT3Pz834n7benuCiFbk7PCoivm4shIbXDjth+xo/OT7pwidDfU8me57v/plEc2i6WT8",
-	"9Ol4Mp5idpqmGResu9DR7KBayDtBzo2xYbSoY9JHVWRicnse5Nyn7Yw6QgQf6RcScPceJGHk0n0RNxgK",
-	"Iztt6RmmEBSjKRdMa5KsWHIVFqaRDXBt1+2nvQ1eVe1SDNYELJ1kMrkaHsL5g2yD+wUpHCG/kzLv2i/b",
-	"lRE1FaHewR5ByKCF0ZoiPw/Flg9EtlFFDfgpK5ml2jXJcYPuhR6Y96tpvRudk8T2BlnL+ITM2YqL1IX3",
-	"dZCsqLOAu4P5noe2BQPBOHK+BdLW0eQAPOnD/eOY8EVVDeik93CCGx6+v2/kuydyOjA0qmjCXj5MFNM3",
-	"d2Da0Ebj7+uW1XQZ3JOnPQ/CXQQPbNTLzlViXy6wfzN0JF0zB+9JE90z83Ov9EatI7oAS+06M1b02gZz",
-	"WWrbMbSJw/T3gis93GVqyYV2YHRrccAdCT2b+qeK3SN0HRZr9SxbJiub6AShco/iAaueOiVRoK1mPnmA",
-	"CWQ9Ji8UY29lOoMPtf00Ri8I+w3XUl1pIgWhuln+7yKaOd0MSDX7aKLXl27P3qDhltIZ6ktOXP5E2yQt",
-	"Bv7EEtuaF1TVcdaqJ/meueutJXBba9gqhAeE3MeZ25yzXSZtDybYNVMbApYb8arQ5ZN1jAlxp6Y1oYZI",
-	"kbAx+eCi9FUbt3VywVrwQdOoYT4/ZPCkKUo6K3+u7EW/ybA4AoivJhIsUdeNHnBuSRKZM03mbCNFGuo0",
-	"1GcYBw4quU/uiFdoQzf4r14Wr8q48RCNQu5pf3Waz6sO9um5WL61b932IDvA45MuFkGigOAkFPkf2BXP",
-	"o3lmbUeb9PT9H344gOtQBIkwZ2bNmCBmLUlBldUh3MzI0eSw/Xrsque5CaKtaMOUZkxOiS0PtfhdSoYy",
-	"Bixg7BuDZ+7EcLtQfjqsVGILLkPE9ZJ1F5EWh3Ac0FCirv4iz7Ax+LTu+rV9hNhESNNq61NfPRvKRyVL",
-	"kV4oOeciinshUVSkMq++dAIHtDWjVxdsnVPU3Oy3EtsEEyk01xiZX1G9AhTKlGUXdE0V6xW/DkUvOMvS",
-	"qjw19CqrzgCUv1NiJMHb8K0NQR+ALlgy5mnGzqwd6FsBRkc90VK/bq/oB6a1Dwyz5hwEvfF5alY+B4CP",
-	"xT45VDs6znIkVewHHrGNH639j6Z9FqI7aO9R1lRjfjAmeiWVwdo1I8n+0ROwoxVNDFO6fconk116y544",
-	"rvB4hwZ6jXM37nL1KPlnOWdKMAOMie+TR1SQdy+ekel0/4Docp7KnHLxeNDYj7a5eI95HjvGeTQOVRmc",
-	"LW8hPE0dbG8cKKNzlrUOUwcxWgbscPCHQu+bUXpgDzpgqeuBfQRgHx8eff94TC4TmbJL7AldMTDXXPap",
-	"UHKpaA5Wm0lWRIruPAk0IpoDJYLOXJuYBrG/7nLgXcM96s7CkP1nZHTkQxxuoRnJS40lk9tFSW9P0tdJ",
-	"nvM44kIbMBiiWbRHC6737pjasHc9pVmxotO9inT0niONvc4UiEb77P4DDh9pp1vTLSzs+w7dEmAQY7Zb",
-	"qjQGfT/PWKXHr21GTQ8LFthb7ZVpK1rYIlyMEYFdUhOOkSSVLsfSqUw7nBw/2VY32OMUPe8lWVtknW2c",
-	"SL+PG9jVdg1PMMBE0HPkaWeXdglKLofUjnZ6KO/VUXiCWwZ2rG/ixc5WHAdAc1/HOrjbcHhiGiiyihLW",
-	"jTbVZkfHx8FWh5PezRy3DKFr7MFbsDVSto6rE2IcyIo2mSSlUgzcnyHViUEEqLv9h4NnBB8gPG3dbwx3",
-	"sgDwQGxmckkyLpgt69MF7bBXf0zJ1U20pf8v716CBmB4DCvZrfQ2XZwMME3apSjwrUd7WMwG4uW8L0nh",
-	"a/ffAwNZWTS3PcvbOK35guc491KtAetV2iiwnelyEWjxGdjfTGkpvtMxfGWH0QBOTt++9LXxKUt4ynz/",
-	"pVM72o6X8MMx4H37stOghZK/Yoi13rd6mNAkkaUwSGPo1ZQpx4u5dJL7ckxeSz+kIcNGISAUbH5oLFU1",
-	"AGMy2Z69wvfKmCJAjVu70Y3fT6XAABgKuQz79C9jV6cHLoqWObNR28qbw0DAtrZ/Qtd0U02N84golLzZ",
-	"eD4IrKsQ+5LpMXmzIHOJhVbcKiJEILIEzoKzW9bD4F7bs46ah62lcMH/yVydYj9S7kGDvUtgOzAXC7ml",
-	"7SYFGaaNsshxMdRGECJGVxY8Z3iWFFKZMXEhDKPoYsETsqIaXUhlnJv9yTYY2zuy4gtVyZyBy161KoRp",
-	"9djpWHhDVERXB8NpTcEOq+NP4pOwOjShWVaJa4RjjjFzqVGK760Yzczqd9xiTzGabn4nCVWKg2BzC1e1",
-	"SP0EgHQ1+yQuGwhujpC4DFqntlMmWBiWNIEYyaNtlPhJbCfFxzG57CWuFkBeHKy50D5q5kWH3SOwFYOG",
-	"S6qvtGeIeuvYf4RWJbnDzDwh1BdyOR6xUoaJT8IPDSDPKZjyBXPU153DBe4lsBd5zTh2Djm8+QiLkbhN",
-	"TUVIEh98KaQr4CCXwVgOLsUlGFuXvtT0klBLPj7TUg0PceHjFKRFHQ5SzJZ1U7E5AW75JNDHCN5yE1xc",
-	"J481VD5hBIQnzFVBOvlwWtBkxUb740kUR3U5r57t7a3X6zHFr8dSLffcu3rv1ctnz1+/f47v3AYjBiwx",
-	"kEb+G1yFqszsegrPy4IJWvBoFh2MJ+MDl0ZGzee5JJp9vo2jPVjJL7QXluz0DuZ8gSJZ5uRyycwlXM5l",
-	"z0w5t8pl4H+h6ZNltSeL0rSiipeY72bmfV2M05h3uT+Z3DExwk+KuNcohW69Uf9MBX8aLN08nEy3LV/B",
-	"u/dLd0DM4eRg93svwrEQh/vHu9/wM5Ru4+hoyA6/NCeTVPHDnZDZIZVgSpV5TtWmhRsvVR1lduL72IAA",
-	"ZPUxCuktwmKBcssA2EBOVUmU3HcgJlmpjYvwGpZlPjLgU/3kzOtuB4J9e+0bRuxMrzE5dSED48IFgafv",
-	"M8Q+Yzz+JGryt9UtX8cBJ+3mexQpmAtCT6nLIW/LJoegKf+DTDd/DnPUVrir1/+r8Wid+bC3zlJbrYkc",
-	"ONlN58HM2G/MHjK7LfML1S3aDT0pve2s3tU2vjp7h6rJuN6uawyyYZPNGvNKTyqVD9KgbY9aUwcMSC68",
-	"T4Vzb6wVZcdh1JO1Wgzrm+DAfwZDYiXXaK4g3Nx0ub9f6bk5JGHR5sduW2y26YGcB8Hh8ZZZ1WF2+F7s",
-	"V4enb2/jXoDquu8mPNtAaQTY7w3LVjB68YKkUTmB22bf1JHz0zW9Ylvg9qNi+qd97zfj6aejf9HR7+f/",
-	"1TfIuwP/qSG5BHjcpMJm83idhfxO90w0zTod4VKAA/vK58ulIpPYE151VKwV6TtmxnNu+qd8TSc7h3zF",
-	"fVq8dwyr7WpaMmdwxzVzYTRMs8wmD08cE8mC/layMTkV3cofXzZRWeIYybWlbH4fOwMFh71qQ0WqnZTI",
-	"XZ3BGxHMhMV6Rn4NTmjpoyboJTigCFYU2jkJCPfhZII+AsZK3PADZ5D7wzatIvvWdDILhrJu45hg1G0v",
-	"8dnI7PbkjiXGyej4YtRPked/oBp3/QNblDaOnv7r6+bpAOB+dAN+//KK/MMWQx1YyEZ/cX5Ic7zgPXR6",
-	"UHHWq9Xf2IlOzTn+qOkxIODrtGCZ2CnmbYV0DXv8Lhshk11LvGEixETj4C1uUIXrxiihtQ8YgZIH5Hyh",
-	"QdHR/K+4Nh+q+qxvyv8LlH9beYZlom0y2wZVV+dVDLY/adZH7ajd+SMladgx0Tu8Wtqi7dhOSNvVo/fN",
-	"IXqA6EdFbVUFsgthFzJtSdCY9IrduwVrzoziiXaBOowZoyzbKlzfNQFiaPNYQwXNHkJz8GTA8Dlx8WtM",
-	"QVMcuocTwDK5XLLU1SiDJaNJihN0x+SDj5y2p4lVU42qSHzYdRGTK1YYn15Iub5C+Ymp0LksRVoNuULK",
-	"rcUmLstEylK7txe3rb3CylFv7W/8RJAYA/Q+3eyq+8KFT60dmtONVTELtvajqy5RMly6AaqCxTZ6hPXN",
-	"K5q6Qd6ZlDir23hbNZzAZNHrg04rNC7JJRjql7g1jvDHwhB7ZPSn3bBi8DznGxyZhokX4Wap4No4e+nB",
-	"9F9Xo9WkLZt6pwqwWJtbyHWVLagDW4NUn5/voQcpvyavzdmSCiwTVtWdVry2TdCjjm8I+mEdpYPhqbIH",
-	"O0EpheHZw4Mi/3o2QgjcXyVYYGO/3ud0kYJSk0eHk0McU+eBSzKqNXl0dHPTKrI7urm5I1CA1Qg1vIE3",
-	"9ujjdHR0/nEyOrb/+b/4983N47/d/7ZrILmjtBq+sOmw16kM5v70epVPDpte5GR0TEeL09GL2XhgXKMJ",
-	"bI1r20XVBNeNaOmDtDmVaGj45ctgtN5GNegEKAHT2WDAUY7Cj/sxHiH42JC57Xfi2M3WX4kb0n68w+L9",
-	"AqPW2rFbwjrToWEdq8R6Yjkn1mGqc9rfuYHimH2tf6lmG+QozrdhDMcwdejy99PRvy7G/4bwRmMKVo9V",
-	"jqMM6ZJ9s7f/CHsbJ5PaQZExEWxd9dMFVjUazc6ctga0Cppq3fTGu3/0imuytj/F0W6f8NH/qgACG3bc",
-	"sDFbLiA2Tj5/p6vKSoJipzM5CqexulGsyYqlJ1UssZ7q3wg7Vr+NVUUcmsZZwz5MFLsjX+lA6zMSm4Om",
-	"alOCvJa+TqPSRMDhQdFGe+LPvDTk8kzRhBVUMWEuexKc4ai0PybD2djiT05rNsdkDfjFNd/0dUIurWUR",
-	"/OjLX1KqNH/kA8OnB4Mkyyv/y1P3F0X7gzDwY/2DpF8ivY4mhwPCwM3fEPxaofceJ38JFg4Ea1ZCbRF1",
-	"tvbNBQ6s+BjRotjDkqBuh62iWIjlWNaJm2CXWegTWg7HUfLa2kewbCuDYy222HUkYRsezhikruC4V2S6",
-	"xOsOwdKRIrPGD5nUBVpV5qaQytit8TdLZecn3kAO7chBP7j87Ii+/wWocgOGimKXU1w1mPnKyZOe3UDD",
-	"ZFQsSzepuTZZcXxIn/nl/+w1v+zYwF0W1jeR9B8ikho/C9mUTKf6aous6JFIHVLu27Z+ZM/f1Dna+snq",
-	"38uXtvQlZMw/wippTNMaYJV8Y7L/fCZzRVeU+MFa3t0eynW9/s2fyTuniXkj/hzWcUP5vrHON9aJZtFP",
-	"9JptYRWSyrpro59vyn8z29ixgX8O37gRhd/45hvfYAbZ5iS/UOeEzZZo6fkGyY/nt/HnLe1vH8/xFzWx",
-	"9ajP1Xkp8KeHgqr/caeNptEPM3b7jPRGG5bjXPWnk6dTtCgdyL3+1M66qHEQYQ/z9d0Y+bstSbnY12XE",
-	"jeJhl8fuBDaDDS2Ouzu9cP7sVTlnGdyQSMlbhQKOlSHElYzR0e357f8LAAD//w==",
+	"7H17c9u29uBXwXDvTJP7o2TJjzSW//iNm5u02Zsm2cTdzNzEa0MkJKEmARYAI6tZf/edcwCQ4EMSnaS9",
+	"3Tv5p40sETg4OO8XP0WJzAspmDA6mn2KCqpozgxT+OmCqiUz8K+U6UTxwnApoll0sWKEFkXGEwp/iQnV",
+	"xKwYETRnRC4IN5r8gxWZ3ORMGCIVfqMLmrAD+NeY/Ew3ZM5IxhaGyNKQ9YpnjEiRbYgUjHBNboRci3EU",
+	"R+yW5kXGolm04HMpaJLwUVotHsURB5B+K5naRHEEy0ezyFjI40gnK5ZTOEJOb18wsTSraHY0/T6Oci78",
+	"52kcFdQYpmCl//Oejn6fjE4vH7wf2X+NDy7/7v/48L//FsWR2RSwizaKi2V0d3cXR4rpQgrNEHE/0PRH",
+	"atiabuBTIoUBUGefogBrB4WS84zl//WrBqR+qg8KT6Sw/pymo6VbJ460oabU0exkchhHhhvESesqyILy",
+	"jKU1iKUSM8FyprmeuQ1n4bJ3IYr+ptgimkX/46AmigP7rYY/5VJcvbZr2DPvpAoHCpmzhVSMcEOo0Gum",
+	"WDqGXX+g6Rv2W8m0+SIUcfGRZhwOzJSSQLbvP0U0y+SapdEsgv8rklANtAY3rGOS8iUQKBUpGUVxtOAs",
+	"g59WJBrF0UealbD6P9iClpmJ7i5r9B9PJk30K3sMIFohDfHw7LgAD/RXRr4HJJXMgrLghpgV1wTQq2hi",
+	"zsi1RdO15UjCaLIiiAFCDcHD4u08w2N/2cUAP9GsQbgB5s7tboQLFB2aqY8ccb8Tb27Nr4i4c7Eh0qyY",
+	"IootSk0zEFcBIqSa8zRl4ouQsahWge0N5Vk0i36lgpGcbvCqMq4NSUptZE5LI3VCM6b0AaCOjeu/jJZK",
+	"lkXwB4+/inqJXskiCsn1qEb6S2mIZ46dmK4B/so0mtAMoHbHPiPXFh3XRNONBjWQrIjiyxWyU8615mKJ",
+	"F+Hk6QXPmSy/jDTLQhvFaD4ybrGQRI+3y9aUp3hXVo4h5nm+h2Q7e/2BArcfPos9KdgX4WwJCwTEO2dL",
+	"R3lIuVSwdUzW3KxAm8MuXJRsm1SGx3JmaEoNHfsfg+FASUGXjJgVNWRNNVGMpuTXUhsi5DqQ1dUGDcE8",
+	"nYSUTjIplkwBjGrPJeHhvvLFFBkwI57k2oPrpS5qigZ8Z8QitIlHbmWQNcPO8VZbl/j3g7/D/yrAAZb/",
+	"TDn9bkUN+2jx1aB6S+3aYg1NT7kWxJ4FlTwAegZSnYp+QQ+UJ0ulLbKlfAH4/iJuMVKOMlwlJM+jpmiZ",
+	"y3QDpGCkJP7HO5Bar/mVKbUDh8fDz1RsvhgNOSwSYOHwNMCClAS+95aL3o8BXO4rIuBnsE2tUtKEKkaM",
+	"BMfk1zJdshTY15I9GlASVRfXhOoblhI6Bx6lhlCUs2fEqA2hSwpsvDBMkTfMqM3oHP4NjsyK0dQ5VsE3",
+	"Xe/q3YoJAKNaLgbm0yyRItXjtk/D8zKPZo8foVmac2E/TypEAi8umYKz38XRL4KWZsWEgUsEWfwlarS1",
+	"VqAdNBMpoEXeMOElhz0+OS/NSir+e+U5zsgPjCqmyMWrfz592bBcpjWpvFtJvJ6NLP97j8ZtgfV1uUUx",
+	"J73xbDHIEF6Z/ksp065JQ/H7tZJi6WVUixzevXs3Og+A7qMJMIxuuEhBWCWKpfBbmumaHBdSNYmDCaCE",
+	"95FFb3TZ47ZaivhIeUbnGftSaqjWCSihxTyVa2Kldky0hI8rDrihmiQrKpZISwpYBDnkraV8dNNrFdW2",
+	"av3mzlLYTSAVpF+ROACKQmrNAQjqHK9c5kyY/09EA4Zc6pjPV/F2eu2/lTHF7OCgjuc4q2KcWn97rD8m",
+	"YIVMA5PPRnSuSpUF/rlbyIEwTmR+0PLV/1LOjz2DlxaIbpQg8AlII/Di5MLqHdRM3+nAcQd7uxIr4+iu",
+	"ghHJ57y+qbfGiZJCyYIpw21simZLqbhZ5a2g2KPjjoAAW5K/VmzBb1s/Pjx51PPrICzX/vlRz8+ZSAvJ",
+	"XeSRG5brfWh+6p6wR7ur1qRK2VjWSurWcnuhaC/BxbMMHFB4eCFVTo1llaPDqMs5cRA2aqGzby9teqX7",
+	"uW4bGRnVhmjKU2DqMHJ52LsqeJjwYRjIa8rNvX/9w8ZY+gkfeXTc8wgGQ38ruQJef9+IqzXitjVt+XuL",
+	"A+L0yAouJDxpfYoWhCFZ1SpPzn9lCTrfTyokv+Dipoc9lqxSOO17essF+nTM3g+oe6fI4JoqxKSytFrQ",
+	"bS7KfG5xmUghWOIMr658wFXZrVWC1lZo0cWaCUPWLMvG9fJzKTNGUVjBAk9BTrSIcTo57ONuJUvD9P9m",
+	"SnMry5sgvQKHPNwcANIrqlJtHVu5wABi7Ew8rohUKVNnZNSQcWTDTIuODyfHj7v2SJNwamT13WNTFHSv",
+	"MU0V03qIjLsnwxcyHSRXSu1tqo4Od16o9XnQrNVwr0aCLSnkuv9y16tN32obZ4Da/VCfrFcYXWvjvEdm",
+	"t1AOZ4sr3FVnCHDUdxUv5PJtv2D7Sa4tu8glEEt15AVVTI/JhUJO8VYxuWGsQOPaR7IXSuZkzsA6BBOB",
+	"oThsXrSxa/RhhhpSMFlkGBMts5RkUt4Qas4IywuzIWuwpmiWoXnueGqQGnohlw50OH5Ob5/bpx53tYmT",
+	"TW9YIlWfSHlpVf9T4FyeaEZVsgJ+gXuMAULFbITIcpRgMfKVtD5VyvVNQ/Rsk8kVIFtlGwYTl5XhIbMU",
+	"LsB+ygeJtxYt+Yvp4GALCV3UFxmYlODyAL2ueFFYaZ8zrekSHsc4sZ6R48kR2MCl4mZzxW4TZs901yYV",
+	"u1b74As4qiIPuCEJFYDcOSOyYIKlyEuKG8PEw5hkUhvyQNlTkDVTzAs+K7gNEyTnAkTqw5h4iMmD5t1W",
+	"HpChN3i1uXMiNVnwjGlAuWaJYkYH8ChG04exjVyxtAkFKUpDqOYp2wGOYXmRUcPIAx8Fw9iGLJUmay70",
+	"QwACecyiwjq5DdAfjol1gHObvM2lYuiSagIrqyGmSnV5+9VTi5zw8uoF+ojoNV2yn5mhWzRZ4cg7cGb0",
+	"GaFzlL0oC8yKbVAcg1BAruvKmyr03NnkBaOgGKXNx7BbgztWO6Asq25HCjZEJQIOcsoFF0uQMU9kKUy/",
+	"mMU42kKCf2Ndz8bmlSDZkDWKwhX96GNdIBUZ5v/s5wQ2saJ2iK3XvQYlbzcv5LLnGgQjhZK3nKVexPcg",
+	"OONMmCteDNHd9/U4httGYJEOcnrAB73KmVl17IJeDuDpkHMBQ4lkc5X3SOpnQEhUKf6RZp7ckKbmG8Ni",
+	"4qQt4SLJyrR1j9tN03v5MQWFr7a5MXiBdVTKxbv2k/pQy6qQGU+22EKW9GU6wPax8oVpczUf7NvUdR73",
+	"esjHI3rkEqYz0Ic4I8enp5Ug8mjEEhlXQ+GExgAjNYiW9Bmgth4DnIkZ7lXI9DtNnN1nkybwV2odEFB0",
+	"PiUFf8dam4YRJSQs4VN2yYqlw27c8JxpQ/NiS6iLG0vobSqmho2auddgTUUTdsUHMaNRTug0934tvYeD",
+	"+hV+lQ5EPHAfS3v59rm9V8+fSsrPsqtscUmFuLgZGXOUFgditCmiGrLlcof4fu30dGCMOeP4/WXHtKrM",
+	"5kH2c6UhGtbzdDKZdA1oUKRdXP7IPyIJz2lyQ6gm1xhWvUZx4yPuaNdVGpBa2mWiTZrTw72eqD3UVmQF",
+	"dUw0TTmASLPXAX4WNNMsDjEZ8ufwcCj85OBo0rVsU9pn9fjkXmzdS6rJ/3z76qXNp1Pt3MYl/8jEGQHr",
+	"Ab/F0CqZl4aI0rpEt6OlHLmT/6qlGL+h65+dGRZ8O9I3vBjJwh5/hM45U9HMqJKh5ec1ZBPIHzbEHZO8",
+	"fvX2wvqCcJ6YsEwz8uPTC6wCdMmMH59eRHH009Pzf0RxBA/A/37B/55fPPkpiqN/PH3x9OJpT7pjt1QE",
+	"ZL21eLeVCDZ00cw0p2hG1lJRl8kKUHnfG8R0dCViaSZFEO4JtvxOkwJDZPVW9SZurRY5P56eHraLG3dT",
+	"d4CVHSRutV4n4I8pgivPtEGaANMDcUWZIpodTVB7YmHZ46PDyfGkZehMD8cnzgrorfUcfZ8ez0+T0e3h",
+	"7fFNkCg8nEzu+sz0GrIhseudLDSruGfttSfXjkKpJobd2lKNvXabj2w4u43ZhF5tBHy2/VbILUFFUMyo",
+	"y+ryy3i/jbXNYoEVf7q4eO0LLHDl/pKMgTqzRY2VAtujpqqIU0COoWcHaiqO5jSjIgExFGWSpiP/eXSy",
+	"+D4Z0XmSAjLrGGc7AjwZHzeitiDMOnHT6Obo9nQ8fYxkpKy3Vgl9zQxcp49EXrnFLIig8ia1QRtljGrT",
+	"+IlV9bI0V9rD9AjJXRuqDEvPAbWHk8NHo8l0NDm8mBzNJpPZZPKvrpJoYqdjiqoUrozMN0EWCiReXcg9",
+	"OD7WSUL1pFnqm+kjMV9Jjua8YrjcILptoLe98hNrUge/cZyhbMTHx14H2HlNktmFjFbCoUEjHRMRVbIt",
+	"LDESpQMa4/QGg0ZEsHUI/ZYkgHW99wQwq4vxhXh7jTYfXblrEvWAtOgP7q7f+sea9PtpkGXfkhMV/YRL",
+	"Ne4lADNuEn+fPHFFdolxqZChlhx1T2AjRYkJq2YTBWq+uy43Vju1VdNO3d1evR9MK6ZaZ2wh0AGwHRdP",
+	"MA11H1zYxFV16ql1l2WpnEMWFYppZrqiKXjwHgdqrX5PTLbQES4VVwBtx84vReoU0FDs9KIijkpcaBep",
+	"fMkpG+t/PrE0seOX7MPOO2u+vODWIQo5pUdVHc8m3/8rGqqnvf/5qRH329YXFES0ImeHR1XMx5Wk2ODC",
+	"eT9kJ+NH3z9G6Gyo59H00PvVz4toFk0n48ePx5PxFDPbNM24YN2FTmZH1ULeCXJujA2jRR2TPqoiE5O7",
+	"yyBfP21n4xEi+JN+JgF3b0ESRi5VGHGDoTCy15aeYfpBMZpywbQmyYolN2FRG9kA13bdftrbHFbVPcVg",
+	"TcDSSSaTm+EhnD/INrhfkMIR8hsp8z775f5qc7sCo6Yi7h0sFYQZWrdQU/GnoRj2wcs2eqkB32Yls1S7",
+	"pjxu0CXRA/OMNX90I3qS2F4ka02fkTlbcZG6lIAOkiN11nF/AsDz3bYAIhhUzh9BejyZHIH3fXx4GhO+",
+	"qKoPncQfTqTDQ/73jZb3RFsHhlMVTdjzrxP59M0kmKa0Efz7unI1XQb35GnPg7CL4IH1ekVAVUggF9gv",
+	"GjqfrnmE96SW7pktuldKpNYrXYCldp0gmHWzIWLb/qFNHKbbF1zp4W5WSy60g6lbixF2JBBtqQFV7B7h",
+	"7rA4rGfZMlnZxCMIlXsUK1iV1inBAg038wkHTFjrMXmmGHst0xn8Udu/xug5YX/jWqobTaQgVDfbDVwU",
+	"NKebAaltH4H0Otbt2Rto3FKqQ32Ji8u5aJsUxmChWGIb9YKqOjZb9UDfM1e+teRua81chfCAkPs4c5tD",
+	"t88M7sEE+8jUhoC1R7wqdPlrHWMC3ql2TaghUiRsTN65yH7VNm4dY7AwfKA1apjcXzPg0hQlnZU/VTam",
+	"32RY7AHEVxMJlqjrxhI4tySJzJkmc7aRIg11GuozjB0HleNnO2Ic2tAN/quXxauycTxEo3B82l8N53Ox",
+	"g+MAXCxf26fuepAd4PFRF4sgUUBwEor8D+yK59E8s/amTZT6fhM/jMB1RIJEmDOzZkwQs5akoMrqEG5m",
+	"5GRy3H48dtX63AQRWrRhSjMm58SWo1r8LiVDGQNWM/apwW92YrhdmD8dVl6xBZch4nrJuotIi0M4Dmgo",
+	"UReJkCfYiHxedxnbvkVsWqRptfW5r9YN5aOSpUivlJxzEcW9kCgqUplXXzqBA9qa0Zsrts4pam72W4lt",
+	"iYkUmmuM5q+oXgEKZcqyK7qmivWKX4eiZ5xlaVUOG3qiVScCyt8pMZLgbfhWiqDvQBcsGfM0YxfWDvSt",
+	"B6OTngirX7dX9APT2h8Ms+YcBL0xfWpWPm+AP4t9Qql2jpzlSKp4EfzENpq09j+Z9lmI7qC9R1lTjTnF",
+	"mOiVVAZr5YwkhyePwI5WNDFM6fYpH0326S174rjC4w4N9BLnfOxyDyn5ZzlnSjADjInPkwdUkDfPnpDp",
+	"9PCI6HKeypxy8XDQmJG2uXiP+SF7xoc0DlUZnC1vITxNHaBvHCijc5a1DlMHPloG7HDwh0Lvm196YA86",
+	"bqnruX0AYJ8en3z/cEyuE5mya+xBXTEw11zGqlByqWgOVptJVkSK7vwKNCKaAyyCTmCbzAaxv+5y4K5h",
+	"InUnY8j+MzI68WERt9CM5KXGEs3toqS3B+rLJM9lHHGhDRgM0Sw6oAXXBzumRBx8nNKsWNHpQUU6+sCR",
+	"xkFn6kSjXffwKw47aado0y0s7Psc3RJgEGOGXKo0Bn0/z1ilxz/aLJweFiywt9or01a0sEW/GFcCu6Qm",
+	"HCNJKl1eplPNdjw5fbSt1rDHKXraS7K2qDvbOJF+Hzewq+0anmCAiaDHydPOPu0SlGkOqVXt9Gzeq4Px",
+	"DLcM7FjfNIydtDh+gOa+bnZwd+PwZDZQZBVZrBt7qs1OTk+DrY4nvZs5bhlC19jzt2BrpGwdVyfEOJAV",
+	"bTJJSqUYuD9DKhqDCFB3+3dHTwj+gPC0db8x3MkCwAOxmcklybhgthRQF7TDXv0xJVdr0Zb+v7x5DhqA",
+	"4TGsZLfS23RxMsA0aZevwLce7WEBHIiXy77Ehu8VeAsMZGXR3PZIb+O05gOe49xDtQasV2mjwHbCy0Wg",
+	"xWdgfzOlpfhOx/CVHX4DODl//dzX4qcs4Snz/Z5O7Wg7zsIP44Dn7cNOgxZK/ooh1nrf6seEJljgjTSG",
+	"Xk2ZcryYaye5r8fkpfRDITJsTAJCwWaLxlJVwzEmoO3ZK3yvjCkC1Li1G93//VQKDIChkOtwLsB17Gr7",
+	"wEXRMmc2alt5cxgI2DZmgNA13VRT6jwiCiVvN54PAusqxL5kekxeLchcYnEWt4oIEYgsgbPn7Jb18LmX",
+	"9qyj5mFrKVzwfzJX29iPlHvQYO8S2H7MxUJuafNJQYZpoyxyXAy1EYSI0ZUFzxl+SwqpzJi4EIZRdLHg",
+	"CVlRjS6kMs7N/mAbmu0dWfGFqmTOwGWvWiPCVHzsdCw8ISqiq4PhtKZgh9XxB/FBWB2a0CyrxDXCMceY",
+	"udQoxQ9WjGZm9TtucaAYTTe/k4QqxUGwuYWr+qV+AkC6mn0Q1w0EN0dWXAetWtspEywMS5pAjOTBNkr8",
+	"ILaT4sOYXPcSVwsgLw7WXGgfNfOiw+4R2IpBgyfVN9ozRL117P+EViXZYWaeEeqLvxyPWCnDxAfhhxSQ",
+	"pxRM+YI56uvO/QL3EtiLvGQcO5Uc3nyExUjcpqYiJIl3vnzSFX2Q62AMCJfiGoyta1+eek2oJR+faamG",
+	"lbjwcQrSog4HKWZLwanYnAG3fBDoYwRPuYkxrnPIGiofMALCE+YqJ518OC9osmKjw/EkiqO6BFjPDg7W",
+	"6/WY4tdjqZYH7ll98OL5k6cv3z7FZ+6CkQaWGEgjZw6uQlWa9nEKv5cFE7Tg0Sw6Gk/GRy71jJrPc0k0",
+	"+3QXRwewkl/oICzz6R0E+gxFsszJ9ZKZa7ic654Zdm6V68D/QtMny2pPFqVpRRXPMUfOzNu6gKcxX/Nw",
+	"MtkxocJPprjX6IZujVL/DAd/Giz3PJ5Mty1fwXvwS3cgzfHkaP9zz8IxFMeHp/uf8DOb7uLoZMgOvzQn",
+	"oVTxw72Q2aGYYEqVeU7VpoUbL1UdZXbi+9i0AGT1PgrpLcICg3LLwNlATlVJlNx3PCZZqY2L8BqWZT4y",
+	"4MsDyIXX3Q4E+/TaN5nYGWJjcu5CBsaFCwJP32eIfcZ4/EHU5G8rYr6MA87azf4oUjAXhJ5Sl0Nel00O",
+	"QVP+B5lu/hzmqK1wV+P/V+PROvNhb52ltsITOXCyn86DGbXfmD1kdlsaGKpbtBt6UnrbWb2rbXxF9x5V",
+	"k3G9XdcYZMMmmzXmo55VKh+kQdsetaYOGJBceJ8K5+xYK8qO36gnebUY1jfOgf8MhsRKrtFcQbi56XJ/",
+	"v9Jzc0/CQs/33VbabNMDOQ+Cw+Mts7HD7PC92K8OT9/dxb0A1bXiTXi2gdIIsN8blq1g9OIFSaNyArfN",
+	"2qkj5+dresO2wO1H0/RPFz9sxtPPR/+io98v/6tvcHgH/nNDcgnwuMmIzWb1Ogv5ne6ZoJp1OtClAAf2",
+	"hc+XS0UmsSe86qhYK9J3zIzn3PRPFZtO9g4Vi/u0eO/YV9sJtWTO4I5r5sJomGaZTR6eOSaSBf2tZGNy",
+	"LrqVP75sorLEMZJrS9n8PnbmCg6X1YaKVDspkbs6g1cimEGLNZD8IzihpY+aoJfggCJYhWjnMiDcx5MJ",
+	"+ggYK3HDFpxB7g/btIrsU9PJLBgCu41jgtG6vcRnI7PbkzuWGCej06tRP0Ve/oFq3PUcbFHaOOr6r6+b",
+	"pwOA+9ENFP7LK/J3Wwx1YCEb/cV5Jc1xhvfQ6UHFWa9Wf2UnSDXfG4CaHgMCvk4LlomdYt5WSDcmz4Xj",
+	"bmA8J0en8WQyqReyavesFUBAmSKQZ2GBhmW/y9rIZNembxgbMdE4MowbNAZ0YwjS2oeewFwANH+madKx",
+	"IV5wbd5VlV7fzIjPMCPaajgsOG0T7DaoutqzYtXDSbPSal8V0J+tSbew4Ded+tfTqWG/Te/YdGnL92M7",
+	"m29fh+c39ftnB80qDqsK113mo5BpS/HGpFdb79bHOTOKJ9rFdzHVgIprq05+0wSIIVtbXkTOJjQHBxh4",
+	"+8ylPbBygeJsSBxUl8nlkqWutB2YVZMUBz2PyTsfcG8PvauGb1UJnLDBJyY3rDA+K5VyfYMsjhn0uSxF",
+	"Ws1iQzKvdSQuy0TKUru3162tvcKCY+8kbvzwmRjzOr5KwRWFhgufW6Gb0421TBZs7SesXaMauHZzfgWL",
+	"bdARy+JXNG3P4PKCORwUZtHrY5UrlJ/kGvy7a9wa3zSB9UT2yBiGcTO1mTDA8AAd5uuEG9uDa39dY6dr",
+	"vtSkLZtGRhWXs66akOsqyVTHQwfZOX6UjB5k6TR5bc6WYAeiW+zvtOK1bcoCDbqGphjWvDwYnirptBeU",
+	"UhiefX1Q5F/PIAyB+6vEmGzKwBtYLsBUavLgeHKM0xQ9cElGtSYPTm5vW7WZJ7e3O+JLWMRSwxsYHA/e",
+	"T0cnl+8no1P7n/+Ln29vH/7t/rddA8kdpdXwhf2tvXZTMGKq13B6dNw0lCajUzpanI+ezcYDw2FNYGtc",
+	"2+a7JrhuGlAfpM0BWEOjdp8Ho3VSq5k6QAlYBQHWHuUo/LifGBOCj72/215nyG63vsxwSKf7HvfmMzwY",
+	"67RsiQYO9mGsEutxXM6sd1yXQnzn5t5j0r5+odI2yFGcb8MYTvzq0OXv56N/XY3/DRZ8Y+Bajwn/yocl",
+	"vuWt/gB7Gwfo2pmkMRFsXbVhBlY1Gs3OnLYGtAp6sd2g0N3vZuOarO0bY9pdNz5pVNXNYJ+Xm2tnq0zE",
+	"xsnn73RVkEtQ7HSGlOHQYDcxOFmx9Kxyl+uXTzQ86+oVblV4qWmcNezDRLEdaW4HWp+R2JxpVpsS5KX0",
+	"5T2VJgIOD2p92sOl5qUh1xeKJqygiglz3ZMXD6fy/TGJ8cYWf3I2vDmRbcCLAX2v4Bm5tpZF8G6iv6RU",
+	"ab6LBt3+o0GS5YV/Qdr9RdHhIAz8WL8393Ok18nkeED4ovmqyy8Vem9xyJxg4ey5Zvx7i6izJZMucGDF",
+	"x4gWxQFWknUbsxXF+j3Hsk7cBLvMQp/Qcji+8UBb+wiWbYUrrcUWu0Y27N7EcZbU1an3ikyXr98jWDpS",
+	"ZNZ4305d11cFJwupjN0aX60rO28iBDm0p3Thq8vPjuj7X4AqN8uqKPY5xVVfoi+4PevZDTRMRsWyRBsk",
+	"NFlxUk2f+eU/9ppfdkLlPgvrm0j6DxFJjbeXNiXTub7ZIit6JFKHlPu2rX9y4G/qEm39ZPXv5UtbMRUy",
+	"5h9hlTQGtw2wSr4x2X8+k7laPUr8DDfvbg/lul7/5s/knfPEvBJ/Duu4+Y/fWOcb60Sz6Cd8SUovq5BU",
+	"1s0+/XxT/pvZxk6o/HP4xk3D/MY33/gGM8g2J/mZOifs0UVLz/fVvr+8iz9t6Zp8f4kvfsWOtT5X57nA",
+	"N2QFzSLjTvdVo41q7PYZ6Y02LMcR/o8nj6doUTqQe/2pveV04yDCHubruzHyN1uScrEv4ogbNecuj90J",
+	"bAYbWhx3d3rm/Nmbcs4yuCGRktcKBRwrQ4grGaOju8u7/xcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -29,6 +29,7 @@ const (
 	TooMany          Code = "too-many"
 	HeaderTooLarge   Code = "header-too-large"
 	Internal         Code = "internal"
+	NotImplemented   Code = "not-implemented"
 	BadGateway       Code = "bad-gateway"
 	Unavailable      Code = "unavailable"
 	WaitingRoomFull  Code = "waiting-room-full"
@@ -62,6 +63,7 @@ var kinds = map[Code]kind{
 	TooMany:          {http.StatusTooManyRequests, "Too many requests"},
 	HeaderTooLarge:   {http.StatusRequestHeaderFieldsTooLarge, "The header is too large"},
 	Internal:         {http.StatusInternalServerError, "A fault in the service"},
+	NotImplemented:   {http.StatusNotImplemented, "Not offered here"},
 	BadGateway:       {http.StatusBadGateway, "The application failed"},
 	Unavailable:      {http.StatusServiceUnavailable, "Not available now"},
 	WaitingRoomFull:  {http.StatusServiceUnavailable, "The waiting room is full"},

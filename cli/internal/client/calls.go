@@ -116,11 +116,12 @@ type Decisions struct {
 	Through func(autoscaler.Decision) bool // nil: all; else whether to go on to older ones
 }
 
-// Decisions are the records that the controller still holds, newest first.
-func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Decision, error) {
+// Decisions are the records that the controller still holds, newest first, and from when on none is missing among them
+// (zero: it does not say).
+func (n *Nemesis) Decisions(ctx context.Context, of Decisions) (all []autoscaler.Decision, complete time.Time, err error) {
 	c, err := n.Controller(ctx)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	p := autoscaler.ListDecisionsParams{
 		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(cmp.Or(of.AtMost, pageSize), pageSize)),
@@ -129,24 +130,26 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 	if !of.Since.IsZero() {
 		p.Since = &of.Since
 	}
-	var all []autoscaler.Decision
 	for {
 		a, err := c.ListDecisionsWithResponse(ctx, &p)
 		if err != nil {
-			return nil, err
+			return nil, time.Time{}, err
 		}
 		page, err := read(a, a.JSON200)
 		if err != nil {
-			return nil, err
+			return nil, time.Time{}, err
+		}
+		if complete = (time.Time{}); page.CompleteSince != nil {
+			complete = *page.CompleteSince // of the last page: what is lost while they are read is missing
 		}
 		for _, d := range page.Items {
 			all = append(all, d)
 			if len(all) == of.AtMost || of.Through != nil && !of.Through(d) {
-				return all, nil
+				return all, complete, nil
 			}
 		}
 		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
-			return all, nil
+			return all, complete, nil
 		}
 		p.Continue = page.Metadata.Continue
 	}
@@ -311,14 +314,30 @@ func (n *Nemesis) Preview(ctx context.Context, name Name, spec autoscaler.Custom
 	return read(a, a.JSON200)
 }
 
-// Waiting is who waits at a load balancer now.
+// Waiting is who waits at a load balancer now, page by page; the moment is that of the first.
 func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer.WaitingList, error) {
 	p := loadbalancer.ListWaitingParams{Namespace: orNil(of.Namespace), Deployment: orNil(of.Name), Limit: &limit}
-	a, err := b.ListWaitingWithResponse(ctx, &p)
-	if err != nil {
-		return loadbalancer.WaitingList{}, err
+	var all loadbalancer.WaitingList
+	for {
+		a, err := b.ListWaitingWithResponse(ctx, &p)
+		if err != nil {
+			return loadbalancer.WaitingList{}, err
+		}
+		page, err := read(a, a.JSON200)
+		if err != nil {
+			return loadbalancer.WaitingList{}, err
+		}
+		if p.Continue == nil {
+			all = page
+		} else {
+			all.Items = append(all.Items, page.Items...)
+		}
+		all.Metadata = nil
+		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
+			return all, nil
+		}
+		p.Continue = page.Metadata.Continue
 	}
-	return read(a, a.JSON200)
 }
 
 // Raw is what the API server itself answers to a GET of this path, and its clock.

@@ -127,7 +127,10 @@ func (t *tool) ownParts() []part {
 		{"version.txt", func(context.Context) ([]byte, error) { return []byte(build.Line("nemesis") + "\n"), nil }},
 		asJSON("check.json", func(ctx context.Context) ([]check.Finding, error) { return check.Look(t.facts(ctx)), nil }),
 		asJSON("applications.json", func(ctx context.Context) (any, error) { return n.Applications(ctx, "", "") }),
-		asJSON("decisions.json", func(ctx context.Context) (any, error) { return n.Decisions(ctx, client.Decisions{AtMost: 1000}) }),
+		asJSON("decisions.json", func(ctx context.Context) (any, error) {
+			all, _, err := n.Decisions(ctx, client.Decisions{AtMost: 1000})
+			return all, err
+		}),
 		asJSON("settings.json", func(ctx context.Context) (any, error) { return n.Settings(ctx) }),
 		asJSON("balancers.json", func(ctx context.Context) (any, error) {
 			all, _, err := n.Balancers(ctx)

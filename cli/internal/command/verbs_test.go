@@ -167,6 +167,26 @@ func TestWhy(t *testing.T) {
 		}
 	}
 	golden(t, "why-not-nothing.txt", w.run(t, "why", "search", "--not").ok(t))
+	// What the controller holds begins there: before that is forgotten, and after it was not.
+	w.complete = new(now.Add(-270 * time.Minute))
+	for _, c := range []struct{ args, want string }{
+		{"cart --at 5h", "The decision on shop/cart that held at 2026-01-01T22:04:05Z is forgotten: the controller holds those from 2026-01-01T22:34:05Z on."},
+		{"cart --last 9", "Those before are forgotten: the controller holds those from 2026-01-01T22:34:05Z on."},
+		{"search --not", "Of shop/search nothing was held back since 2026-01-01T22:34:05Z; what was before is forgotten."},
+		{"search --not --at 5h", "What was held back of shop/search before 2026-01-01T22:04:05Z is forgotten: the controller holds those from 2026-01-01T22:34:05Z on."},
+		{"search --not --at 4h", "Of shop/search nothing was held back since 2026-01-01T22:34:05Z"},
+	} {
+		if got := w.run(t, append([]string{"why"}, strings.Fields(c.args)...)...).ok(t); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.args, got)
+		}
+	}
+	w.apps[1].LastDecision = nil
+	if got := w.run(t, "why", "search", "--at", "4h").ok(t); !strings.Contains(got, "The controller remembers no decision on shop/search of before") {
+		t.Errorf("there never was one: %s", got)
+	}
+	if got := w.run(t, "why", "cart", "--last", "2").ok(t); strings.Contains(got, "forgotten") {
+		t.Errorf("all that were asked for are there: %s", got)
+	}
 	w.run(t, "why", "cart", "--at", "yesterday").fails(t, misused, "--at yesterday is not allowed")
 	w.run(t, "why", "cart", "--last", "0").fails(t, misused, "--last 0 is not allowed: from 1 to 1000")
 	w.run(t, "why", "cart", "--at", "1m", "--if", "idleTime=3").fails(t, misused, "if")

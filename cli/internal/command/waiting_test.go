@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,18 @@ func (b *balancer) ListWaiting(_ context.Context, in loadbalancer.ListWaitingReq
 	if b.waiting == nil {
 		return notThere{}, nil
 	}
-	return loadbalancer.ListWaiting200JSONResponse(*b.waiting), nil
+	list := *b.waiting
+	if n := len(list.Items); n > 1 { // a page for each application
+		at := 0
+		if in.Params.Continue != nil {
+			at = slices.IndexFunc(list.Items, func(r loadbalancer.WaitingRoom) bool { return r.Deployment == *in.Params.Continue })
+		}
+		if at+1 < n {
+			list.Metadata = &loadbalancer.PageMeta{Continue: &list.Items[at+1].Deployment}
+		}
+		list.Items = list.Items[at : at+1]
+	}
+	return loadbalancer.ListWaiting200JSONResponse(list), nil
 }
 
 // room is an application for which requests wait, the first since so long.
@@ -45,6 +57,19 @@ func TestWaiting_WhoseTimeIsOverFirst(t *testing.T) {
 		t.Errorf("%+v %v", lists, err)
 	}
 	w.run(t, "waiting", "--limit", "101").fails(t, misused, "--limit 101 is not allowed: from 1 to 100")
+}
+
+func TestWaiting_AllPagesAreRead(t *testing.T) {
+	w := newWorld(t)
+	b := w.balancer(t)
+	b.waiting = &loadbalancer.WaitingList{Balancer: "lb-1", At: now}
+	for _, name := range []string{"cart", "menu", "search"} {
+		b.waiting.Items = append(b.waiting.Items, room(name, loadbalancer.Start, 1, time.Second))
+	}
+	var lists []loadbalancer.WaitingList
+	if err := json.Unmarshal([]byte(w.run(t, "waiting", "-A", "-o", "json").ok(t)), &lists); err != nil || len(lists) != 1 || len(lists[0].Items) != 3 || lists[0].Metadata != nil {
+		t.Errorf("%+v %v", lists, err)
+	}
 }
 
 func TestWaiting_OlderLoadBalancersSayHowMany(t *testing.T) {

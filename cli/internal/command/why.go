@@ -24,8 +24,9 @@ func why(t *tool) *cobra.Command {
 		Use: "why APP", GroupID: asks,
 		Short: "Why it has as many pods as it has: the last decision in words",
 		Long: `Shows the last decision on an application: what was wished for and by which rule, what limited or held it, and the values it was made
-from with their ages. The controller holds the last 1000 decisions of all applications; a decision that says the same as the one before
-is not recorded again.
+from with their ages. The controller holds the last 1000 decisions of all applications, and of each its own last 8, whatever was decided on
+others (fewer where there are more than 5,000 of them); what it asks for beyond that is said to be forgotten. A decision that says the same
+as the one before is not recorded again.
 
 With --if it asks what would be decided at this moment with another spec. Nothing is done and nothing recorded.`,
 		Example: `  nemesis why modelserver                  # the last decision
@@ -99,7 +100,7 @@ func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, 
 			return older < last
 		}
 	}
-	all, err := t.nemesis.Decisions(ctx, of)
+	all, complete, err := t.nemesis.Decisions(ctx, of)
 	if err != nil {
 		return view{}, err
 	}
@@ -110,17 +111,29 @@ func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, 
 		}
 	}
 	if len(chosen) == 0 && !not && moment.IsZero() && a.LastDecision != nil {
-		chosen = append(chosen, *a.LastDecision) // the ring is all applications', and may have lost it
+		chosen = append(chosen, *a.LastDecision) // another replica may lead, and not answer
 	}
 	return view{chosen, func(w io.Writer) {
-		t.decisions(w, name, chosen, moment, not)
+		t.decisions(w, name, asked{moment, not, last, complete, a.LastDecision != nil}, chosen)
 		for _, c := range value(a.RefusedClaims) {
 			fmt.Fprintf(w, "%s %s\n", t.palette().Paint(show.Bad, "!"), show.Line(claimRefused(c)))
 		}
 	}}, nil
 }
 
-func (t *tool) decisions(w io.Writer, name client.Name, all []autoscaler.Decision, moment time.Time, not bool) {
+// asked is what was asked for of the decisions on an application, and what is known of the answer.
+type asked struct {
+	moment   time.Time
+	not      bool
+	last     int
+	complete time.Time // from when on no decision is missing; zero: the controller does not say
+	decided  bool      // there was one at least
+}
+
+func (t *tool) decisions(w io.Writer, name client.Name, q asked, all []autoscaler.Decision) {
+	held := "the controller holds those from " + q.complete.UTC().Format(time.RFC3339) + " on"
+	at := q.moment.UTC().Format(time.RFC3339)
+	forgotten := !q.complete.IsZero()
 	switch {
 	case len(all) > 0:
 		for i, d := range all {
@@ -129,10 +142,19 @@ func (t *tool) decisions(w io.Writer, name client.Name, all []autoscaler.Decisio
 			}
 			t.decision(w, d)
 		}
-	case not:
+		if forgotten && len(all) < q.last {
+			fmt.Fprintf(w, "\n%s\n", t.palette().Paint(show.Faint, "Those before are forgotten: "+held+"."))
+		}
+	case q.not && forgotten && !q.moment.IsZero() && q.moment.Before(q.complete):
+		fmt.Fprintf(w, "What was held back of %s before %s is forgotten: %s.\n", name, at, held)
+	case q.not && forgotten:
+		fmt.Fprintf(w, "Of %s nothing was held back since %s; what was before is forgotten.\n", name, q.complete.UTC().Format(time.RFC3339))
+	case q.not:
 		fmt.Fprintf(w, "Of %s nothing was held back, as far as the controller remembers.\n", name)
-	case !moment.IsZero():
-		fmt.Fprintf(w, "The controller remembers no decision on %s of before %s.\n", name, moment.UTC().Format(time.RFC3339))
+	case !q.moment.IsZero() && forgotten && q.decided: // something held then: it was decided before those that are held
+		fmt.Fprintf(w, "The decision on %s that held at %s is forgotten: %s.\n", name, at, held)
+	case !q.moment.IsZero():
+		fmt.Fprintf(w, "The controller remembers no decision on %s of before %s.\n", name, at)
 	default:
 		fmt.Fprintf(w, "Nothing was decided on %s yet.\n", name)
 	}

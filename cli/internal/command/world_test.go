@@ -32,7 +32,8 @@ type world struct {
 	apps       []autoscaler.Application
 	refused    *[]autoscaler.RefusedClaim // beside them
 	decisions  []autoscaler.Decision
-	limit      int // of the decisions that were asked for last
+	complete   *time.Time // from when on the decisions are all of them
+	limit      int        // of the decisions that were asked for last
 	object     autoscaler.CustomAutoscaler
 	settings   common.BalancerSettings
 	asked      []string // operations that change something, in words
@@ -216,7 +217,7 @@ func (w *world) GetApplication(_ context.Context, in autoscaler.GetApplicationRe
 
 func (w *world) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
 	w.limit = value(in.Params.Limit)
-	out := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
+	out := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}, CompleteSince: w.complete}
 	skip := in.Params.Continue != nil
 	for i, d := range w.decisions {
 		if skip { // the page after the decision that continue names

@@ -1,5 +1,5 @@
 // What is known of the applications, and how a row of them is made, sorted and chosen. Pure.
-import type { Application, ApplicationChange, Decision, Savings } from "./api";
+import type { Application, ApplicationChange, Decision, Savings, Schemas } from "./api";
 
 export interface Row {
   key: string;
@@ -104,6 +104,13 @@ export function decidedAlso(listed: Decision[], fresh: Decision[]): Decision[] {
   const known = new Set(listed.map((d) => d.id));
   const since = fresh.filter((d) => !known.has(d.id) && known.add(d.id));
   return [...since, ...listed].sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+}
+
+// forgotten says which decisions are not among those that are listed, though they were made.
+export function forgotten(list: Schemas["DecisionList"]): string {
+  if (list.metadata?.continue) return `The last ${list.items.length} are shown.`;
+  if (!list.completeSince) return "The controller keeps the last 1000 of all applications, and the last few of each.";
+  return `What was decided before ${new Date(list.completeSince).toLocaleString()} is forgotten.`;
 }
 
 // attention is why people should look at a row, the gravest first; "" is nothing.

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { BalancerState, Decision, WaitingList, WakeUp } from "./api";
 import { endingsOf } from "./certificates";
 import { seenOn, top } from "./chart";
-import { decidedAlso } from "./fleet";
+import { decidedAlso, forgotten } from "./fleet";
 import { limitsOf, looked, metricsOf, onSlots, said, seenNow, type Seen } from "./rules";
 import { calledAt, compared, learnedOf, startOf } from "./starts";
 import { traceLink } from "./trace";
@@ -69,6 +69,13 @@ describe("what thresholds are of", () => {
     expect(onSlots([100, 105], 5, "GPU_USAGE", seen)).toEqual([null, null]);
     expect(onSlots([], 5, "CPU_USAGE", seen)).toEqual([]);
   });
+});
+
+it("says which decisions are not shown", () => {
+  const list = { items: [{}, {}] } as Parameters<typeof forgotten>[0];
+  expect(forgotten(list)).toContain("the last 1000");
+  expect(forgotten({ ...list, completeSince: "2026-01-02T03:04:05Z" })).toMatch(/^What was decided before .*2026.* is forgotten\.$/);
+  expect(forgotten({ ...list, completeSince: "2026-01-02T03:04:05Z", metadata: { continue: "x" } })).toBe("The last 2 are shown.");
 });
 
 it("decisions that the stream told of stand with those that were listed, each once", () => {

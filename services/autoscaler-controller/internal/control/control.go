@@ -136,6 +136,7 @@ func (l *Loop) Lead(ctx context.Context) {
 		l.Fleet.Inherit(l.Patience())
 	}
 	l.Fleet.Lead(time.Now(), awaited)
+	l.journal.lead(time.Now())
 	l.expire()
 	term := l.terms.begin(ctx)
 	l.Log.Info("leading", "awaited", len(awaited))
@@ -145,6 +146,7 @@ func (l *Loop) Lead(ctx context.Context) {
 	l.refreshAll(time.Now())
 	<-ctx.Done()
 	l.terms.end(term)
+	l.journal.lead(time.Time{})
 	l.Fleet.Follow()
 	l.Log.Info("following")
 }
@@ -177,6 +179,7 @@ func (l *Loop) Forget(k fleet.Key) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.gone = true
+		l.journal.forget(k)
 		l.uncount(m)
 	}
 }
@@ -235,8 +238,13 @@ func (l *Loop) Measure(list []fleet.Measurement) {
 	}
 }
 
-// Decisions are the last decisions, newest first, at most limit.
+// Decisions are the last decisions, newest first, at most limit. Where a Deployment is named its own last ones are among
+// them, whatever was decided on others since.
 func (l *Loop) Decisions(f fleet.Filter, limit int) []fleet.Record { return l.journal.last(f, limit) }
+
+// DecisionsSince is from when on Decisions has all that were made on an application, or (a key with empty parts) on those
+// that match it; the zero time: that is not known.
+func (l *Loop) DecisionsSince(k fleet.Key) time.Time { return l.journal.complete(k) }
 
 // Insight is what the loop remembers of an application: the last decision (nil before the first)
 // and the conditions.

@@ -67,7 +67,7 @@ func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.
 	}
 	look.Snapshot = snapshot
 	plan := m.life.Look(look)
-	l.settled(ctx, plan)
+	l.settled(ctx, m, plan)
 	l.alarm(ctx, m, plan)
 	return plan, true
 }
@@ -181,10 +181,10 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 		return
 	}
 	r.ID = l.nextID()
-	copied, first := *r, m.last == nil
+	copied, first := remembered(*r), m.last == nil
 	m.last, m.life.Last = &copied, &copied
+	l.journal.add(&copied, m.gone) // under the lock: what is forgotten meanwhile is so in the journal too
 	m.mu.Unlock()
-	l.journal.add(copied)
 	l.Observer.Decided(copied)
 	l.Changes.Decided(copied)
 	l.Changes.Changed(copied.Key, true)
@@ -196,7 +196,7 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 }
 
 // settled tells that a scaling has come to its end.
-func (l *Loop) settled(ctx context.Context, p lifecycle.Plan) {
+func (l *Loop) settled(ctx context.Context, m *memory, p lifecycle.Plan) {
 	s := p.Settled
 	if s == nil {
 		return
@@ -211,7 +211,9 @@ func (l *Loop) settled(ctx context.Context, p lifecycle.Plan) {
 	l.Observer.Settled(s.From, s.To, s.Took)
 	if s.Record != nil {
 		s.Record.ID, s.Record.Time = l.nextID(), time.Now()
-		l.journal.add(*s.Record)
+		m.mu.Lock()
+		l.journal.add(s.Record, m.gone) // it is never changed from now on
+		m.mu.Unlock()
 		l.Observer.Decided(*s.Record)
 		l.Changes.Decided(*s.Record)
 	}

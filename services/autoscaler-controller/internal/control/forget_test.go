@@ -42,11 +42,13 @@ func left(l *Loop) string {
 	l.pending.mu.Lock()
 	defer l.pending.mu.Unlock()
 	applying, waiting := l.applies.count()
-	return fmt.Sprintf("applications %d, memories %d, statuses %d, places %d, waiting %d, orphans %d, backing off %d",
-		len(l.Fleet.Keys()), len(l.apps), len(l.pending.of), applying, waiting, len(l.orphans), l.backingOff.Load())
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	return fmt.Sprintf("applications %d, memories %d, journals %d, statuses %d, places %d, waiting %d, orphans %d, backing off %d",
+		len(l.Fleet.Keys()), len(l.apps), len(l.journal.own), len(l.pending.of), applying, waiting, len(l.orphans), l.backingOff.Load())
 }
 
-const nothingLeft = "applications 0, memories 0, statuses 0, places 0, waiting 0, orphans 0, backing off 0"
+const nothingLeft = "applications 0, memories 0, journals 0, statuses 0, places 0, waiting 0, orphans 0, backing off 0"
 
 // Of a thousand applications that came, had traffic, were started, looked at, and went, nothing is left,
 // whoever asked for them last.

@@ -3,9 +3,14 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"math"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/fields"
+
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/paging"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 )
 
@@ -17,22 +22,50 @@ type Changes interface {
 
 // ListChanges shows the last changes.
 func (a *api) ListChanges(ctx context.Context, in autoscaler.ListChangesRequestObject) (autoscaler.ListChangesResponseObject, error) {
-	namespace, since := value(in.Params.Namespace, ""), value(in.Params.Since, time.Time{})
-	if a.Changes == nil {
-		return autoscaler.ListChanges200JSONResponse{Items: []autoscaler.Change{}}, nil
-	}
-	sees, err := a.seen(ctx, namespace, a.changed)
+	p := in.Params
+	c := choice{namespace: value(p.Namespace, ""), fields: value(p.FieldSelector, ""), since: value(p.Since, time.Time{})}
+	limit := value(p.Limit, defaultLimit)
+	q, err := newAsked(listOfChanges(c), c, changeFields, &limit, p.Continue)
 	if err != nil {
 		return nil, err
 	}
-	last := a.Changes.Last(func(c *changes.Change) bool {
-		return (namespace == "" || c.Namespace == namespace) && (sees == nil || sees[c.Namespace]) && !c.Time.Before(since)
-	}, value(in.Params.Limit, defaultLimit))
-	list := autoscaler.ListChanges200JSONResponse{Items: make([]autoscaler.Change, len(last))}
-	for i := range last {
-		list.Items[i] = shownChange(&last[i])
+	if a.Changes == nil {
+		return autoscaler.ListChanges200JSONResponse{Items: []autoscaler.Change{}}, nil
 	}
-	return list, nil
+	if q.sees, err = a.seen(ctx, q.namespace, a.changed); err != nil {
+		return nil, err
+	}
+	page, meta := a.changes(q)
+	return autoscaler.ListChanges200JSONResponse{Items: page.Items, Metadata: meta}, nil
+}
+
+// changes are those of a page, the newest first.
+func (a *api) changes(q asked) (*paging.Page[autoscaler.Change], *autoscaler.PageMeta) {
+	found := a.Changes.Last(func(c *changes.Change) bool {
+		return (q.namespace == "" || c.Namespace == q.namespace) && q.shows(c.Namespace) && !c.Time.Before(q.since) &&
+			q.matchFields(func() fields.Set { return fieldsOfChange(c) })
+	}, math.MaxInt)
+	slices.SortStableFunc(found, func(a, b changes.Change) int { return slices.Compare(keyOfChange(&a), keyOfChange(&b)) })
+	page, shown := paging.NewPage[autoscaler.Change](q.limit, q.after), 0
+	for i := range found {
+		if !page.Add(keyOfChange(&found[i]), func() autoscaler.Change { return shownChange(&found[i]) }) {
+			break
+		}
+		shown++
+	}
+	return page, meta(q, page, func() int { return len(found) - shown })
+}
+
+func keyOfChange(c *changes.Change) []string { return []string{newest(c.Time), c.ID} }
+
+func fieldsOfChange(c *changes.Change) fields.Set {
+	result := autoscaler.ChangeRefused
+	if c.Made() {
+		result = autoscaler.ChangeMade
+	}
+	return fields.Set{
+		nameField: c.ID, namespaceField: c.Namespace, "who": c.Who, "operation": c.Operation, "resource": c.Resource, "result": string(result),
+	}
 }
 
 // changed are the namespaces of the changes that are held.

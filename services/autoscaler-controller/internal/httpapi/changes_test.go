@@ -81,6 +81,62 @@ func TestListChanges_ShowsThoseOfTheNamespacesThatTheCallerMaySee(t *testing.T) 
 	}
 }
 
+func TestListChanges_InPagesAndChosenByFields(t *testing.T) {
+	p := guarding(mayAll())
+	book := changes.New()
+	p.book = book
+	for i := range 23 {
+		c := change(fmt.Sprintf("c-%02d", i), fmt.Sprint("ns-", i%3), int64(100+i/4)) // some at the same moment
+		if i%5 == 0 {
+			c.Status, c.Who = 403, "joe"
+		}
+		book.Take(c)
+	}
+	h := p.handler(t)
+	for query, want := range map[string]int{
+		"": 23, "namespace=ns-1": 8, "fieldSelector=result%3Drefused": 5, "fieldSelector=who%3Djoe,metadata.namespace%3Dns-0": 2,
+		"fieldSelector=operation!%3DpatchCustomAutoscaler": 0, "fieldSelector=metadata.name%3Dc-07": 1, "fieldSelector=resource%3Dcustomautoscalers/ns-2/fib&since=1970-01-01T00:01:42Z": 5,
+	} {
+		whole, _ := shownTo(t, h, "?limit=500&"+query, lbToken)
+		for _, limit := range []int{1, 2, 7, 23, 100} {
+			var got []string
+			more := ""
+			for range 30 {
+				w := do(h, "GET", fmt.Sprintf("%s?limit=%d&%s%s", changesPath, limit, query, more), "", "Authorization", "Bearer "+lbToken)
+				var list autoscaler.ChangeList
+				if fits(t, w, "ChangeList"); w.Code != 200 || json.Unmarshal(w.Body.Bytes(), &list) != nil || len(list.Items) > limit {
+					t.Fatalf("%s: %d %s", query, w.Code, w.Body)
+				}
+				for _, c := range list.Items {
+					got = append(got, c.Id)
+				}
+				if list.Metadata == nil || list.Metadata.Continue == nil {
+					break
+				}
+				if n := list.Metadata.RemainingItemCount; n == nil || int(*n) != want-len(got) {
+					t.Errorf("%s: after %d of %d %v follow", query, len(got), want, n)
+				}
+				more = "&continue=" + *list.Metadata.Continue
+			}
+			if strings.Join(got, " ") != whole || len(got) != want {
+				t.Errorf("%s in pages of %d: %v, the whole list is %s, want %d", query, limit, got, whole, want)
+			}
+		}
+	}
+	page := do(h, "GET", changesPath+"?limit=1", "", "Authorization", "Bearer "+lbToken)
+	var list autoscaler.ChangeList
+	if err := json.Unmarshal(page.Body.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	for query, field := range map[string]string{
+		"fieldSelector=status%3D200": "fieldSelector", "fieldSelector=who": "fieldSelector", "continue=abc": "continue", "namespace=ns-1&continue=" + *list.Metadata.Continue: "continue",
+	} {
+		if w := do(h, "GET", changesPath+"?"+query, "", "Authorization", "Bearer "+lbToken); w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"`+field+`"`) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
 func TestReportChanges_KeepsEachOnceAndWithinItsBounds(t *testing.T) {
 	p := guarding(mayAll())
 	book := changes.New()

@@ -20,7 +20,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// defaultLimit of decisions, as in the contract.
+// defaultLimit of decisions and of changes, as in the contract.
 const defaultLimit = 100
 
 // listsHeader is of the answer of who knows pages and selectors. A leader of before knows neither, and answers with
@@ -31,12 +31,14 @@ var errOlderLists = errors.New("relay: the leader knows neither pages nor select
 
 // selects tells whether a call is for a list, in pages or chosen by selectors.
 func selects(r *http.Request) bool {
-	if r.Method != http.MethodGet || lists[strings.TrimPrefix(r.URL.Path, "/v1/")] == nil {
+	name := strings.TrimPrefix(r.URL.Path, "/v1/")
+	dated := name == "decisions" || name == "changes" // had a limit before they had pages
+	if r.Method != http.MethodGet || lists[name] == nil && !dated {
 		return false
 	}
 	query := r.URL.Query()
 	return query.Has("continue") || query.Has("labelSelector") || query.Has("fieldSelector") ||
-		query.Has("limit") && r.URL.Path != "/v1/decisions" || query.Has("deployment") && r.URL.Path == "/v1/applications"
+		query.Has("limit") && !dated || query.Has("deployment") && name == "applications"
 }
 
 // saysSo has the answer say that it knows.
@@ -70,10 +72,14 @@ func listOfPods(c choice) paging.List         { return listed("pods", 3, c) }
 func listOfMetrics(c choice) paging.List      { return listed("metrics", 2, c) }
 func listOfApplications(c choice) paging.List { return listed("applications", 2, c) }
 func listOfDecisions(c choice) paging.List    { return listed("decisions", 4, c) }
+func listOfChanges(c choice) paging.List      { return listed("changes", 2, c) }
 
 func keyOfDecision(at time.Time, namespace, deployment, id string) []string {
-	return []string{fmt.Sprintf("%019d", math.MaxInt64-at.UnixNano()), namespace, deployment, id} // the newest is the first
+	return []string{newest(at), namespace, deployment, id}
 }
+
+// newest is a part of a key by which the newest is the first.
+func newest(at time.Time) string { return fmt.Sprintf("%019d", math.MaxInt64-at.UnixNano()) }
 
 // asked is a list that is asked for.
 type asked struct {

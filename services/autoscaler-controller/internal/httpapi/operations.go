@@ -178,7 +178,9 @@ func (a *api) ListDecisions(ctx context.Context, in autoscaler.ListDecisionsRequ
 		return nil, err
 	}
 	page, meta := a.decisions(q)
-	list := autoscaler.ListDecisions200JSONResponse{Items: make([]autoscaler.Decision, len(page.Items)), Metadata: meta}
+	// Asked for after the decisions: what was lost meanwhile is among them, and nothing else is missing.
+	since := a.Control.DecisionsSince(fleet.Key{Namespace: q.namespace, Deployment: q.deployment})
+	list := autoscaler.ListDecisions200JSONResponse{Items: make([]autoscaler.Decision, len(page.Items)), Metadata: meta, CompleteSince: moment(since)}
 	for i, r := range page.Items {
 		list.Items[i] = contract.Decision(r)
 	}
@@ -215,7 +217,12 @@ func (s *server) CreateCustomAutoscaler(w http.ResponseWriter, r *http.Request, 
 	s.api.pass(w, r)
 }
 
-func (s *server) GetCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.Name) {
+func (s *server) GetCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, name autoscaler.Name) {
+	if asksToWatch(r) {
+		s.api.refuse(w, r, fault.New(fault.NotImplemented, "a single object is not watched here: watch the collection, %s?watch=true&fieldSelector=metadata.name%%3D%s",
+			strings.TrimSuffix(r.URL.Path, "/"+name), name))
+		return
+	}
 	s.api.pass(w, r)
 }
 

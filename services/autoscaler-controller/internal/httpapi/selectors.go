@@ -15,6 +15,7 @@ var (
 	podFields         = []string{nameField, namespaceField, "deployment", "autoscaler", "state", "alive", "node"}
 	applicationFields = []string{nameField, namespaceField, "autoscaler", "state", "mode"}
 	objectFields      = []string{nameField, namespaceField, "spec.mode", "status.state"} // of CustomAutoscalers: the API server's matter
+	changeFields      = []string{nameField, namespaceField, "who", "operation", "resource", "result"}
 	decisionFields    = []string{nameField, namespaceField, "deployment", "autoscaler", "trigger", "result", "applied"}
 )
 

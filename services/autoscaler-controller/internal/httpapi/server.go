@@ -45,6 +45,7 @@ type Control interface {
 	Sleep(ctx context.Context, k fleet.Key, by string) (fleet.Started, error)
 	Preview(ctx context.Context, k fleet.Key, spec scaling.Spec) (fleet.Record, error)
 	Decisions(f fleet.Filter, limit int) []fleet.Record
+	DecisionsSince(k fleet.Key) time.Time // from when on those are all of them; zero: not known
 	Insight(k fleet.Key) (*fleet.Record, []fleet.Condition)
 }
 

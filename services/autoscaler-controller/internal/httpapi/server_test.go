@@ -72,6 +72,7 @@ type parts struct {
 	dial      func(context.Context, string, string) (net.Conn, error)
 	rested    []fleet.Key
 	previewed []scaling.Spec
+	complete  time.Time // from when on all decisions are held
 
 	conditions []fleet.Condition // beside Active
 
@@ -96,6 +97,7 @@ func (p *parts) Decisions(k fleet.Filter, limit int) []fleet.Record {
 	list := slices.DeleteFunc(slices.Clone(p.records), func(r fleet.Record) bool { return !k.Matches(r) })
 	return list[:min(limit, len(list))]
 }
+func (p *parts) DecisionsSince(fleet.Key) time.Time { return p.complete }
 func (p *parts) Insight(fleet.Key) (*fleet.Record, []fleet.Condition) {
 	return &p.records[0], append([]fleet.Condition{{Type: "Active", OK: true, Reason: "Awake", Message: "1 of 1 ready", Since: long}}, p.conditions...)
 }

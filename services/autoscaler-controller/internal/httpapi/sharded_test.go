@@ -160,6 +160,37 @@ func TestSharded_ListsAreMergedInTheirOrder(t *testing.T) {
 	}
 }
 
+// All decisions are there from when they are in each shard; where one does not say, nobody knows.
+func TestSharded_DecisionsAreCompleteWhereTheyAreInEach(t *testing.T) {
+	list := desks(t)
+	h := front(t, list, newParts())
+	complete := func() string {
+		w := do(h, "GET", "/v1/decisions", "")
+		fits(t, w, "DecisionList")
+		var all autoscaler.DecisionList
+		if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil || len(all.Items) != three {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if all.CompleteSince == nil {
+			return ""
+		}
+		return all.CompleteSince.Format(time.RFC3339Nano)
+	}
+	if got := complete(); got != "" {
+		t.Errorf("complete since %s, which nobody said", got)
+	}
+	for i, minute := range []int{5, 9, 7} {
+		list[i].complete = time.Date(2026, 1, 2, 3, minute, 0, 1, time.UTC)
+	}
+	if got := complete(); got != "2026-01-02T03:09:00.000000001Z" {
+		t.Errorf("complete since %s", got)
+	}
+	list[2].complete = time.Time{}
+	if got := complete(); got != "" {
+		t.Errorf("complete since %s, which one did not say", got)
+	}
+}
+
 const reported = `{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":%d,"leaving":false,"later":{"x":1}%s,"applications":[%s]}`
 
 func quietApp(namespace string) string {

@@ -62,7 +62,7 @@ func (s *sharded) list(w http.ResponseWriter, r *http.Request, of *merged) {
 		a.pass(w)
 		return
 	}
-	all, claims, rest, err := items(answers, of.key)
+	all, err := gather(answers, of.key)
 	if err != nil {
 		unreadable(w, r, err)
 		return
@@ -74,19 +74,21 @@ func (s *sharded) list(w http.ResponseWriter, r *http.Request, of *merged) {
 	// What is asked for was looked at by each shard: it is as the contract has it.
 	after, _ := of.list(chosen(query)).Open(query.Get("continue"))
 	page := paging.NewPage[item](limit, after)
-	for _, one := range all {
+	for _, one := range all.items {
 		if !page.Add(one.key, func() item { return one }) {
 			break
 		}
 	}
 	q := asked{List: of.list(chosen(query)), after: after}
 	var behind func() int
-	if rest >= 0 {
-		behind = func() int { return rest + len(all) - len(page.Items) }
+	if all.rest >= 0 {
+		behind = func() int { return all.rest + len(all.items) - len(page.Items) }
 	}
-	page.More = page.More || rest != 0
+	page.More = page.More || all.rest != 0
+	about := meta(q, page, behind)
+	all.items = page.Items
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(written(page.Items, claims, meta(q, page, behind))) // the client has gone: nothing to do
+	_, _ = w.Write(all.written(about)) // the client has gone: nothing to do
 }
 
 // chosen is what a list is chosen by, as its operation has it.
@@ -98,45 +100,72 @@ func chosen(query url.Values) choice {
 	}
 }
 
-// items are those of all answers, in their order, and how many follow them; negative: some, nobody knows how many. Claims
-// that are refused are of applications alone.
-func items(answers []*kept, key func(item) []string) (all, claims []item, rest int, err error) {
-	known := true
+// gathered is what all answers have.
+type gathered struct {
+	items, claims []item    // in their order; claims that are refused are of applications alone
+	rest          int       // how many follow the items; negative: some, nobody knows how many
+	since         time.Time // from when on none is missing; zero: somebody does not say
+}
+
+// gather makes all answers one.
+func gather(answers []*kept, key func(item) []string) (all gathered, err error) {
+	counted, dated := true, true
 	for _, a := range answers {
 		var part struct {
-			Metadata autoscaler.PageMeta `json:"metadata"`
-			Items    []json.RawMessage   `json:"items"`
-			Refused  []json.RawMessage   `json:"refusedClaims"`
+			Metadata      autoscaler.PageMeta `json:"metadata"`
+			Items         []json.RawMessage   `json:"items"`
+			Refused       []json.RawMessage   `json:"refusedClaims"`
+			CompleteSince time.Time           `json:"completeSince"`
 		}
 		if err := json.Unmarshal(a.Bytes(), &part); err != nil {
-			return nil, nil, 0, err //nolint:wrapcheck // who asks says of what
+			return gathered{}, err //nolint:wrapcheck // who asks says of what
 		}
-		for _, raw := range slices.Concat(part.Items, part.Refused) {
-			one := item{raw: raw}
-			if err := json.Unmarshal(raw, &one); err != nil {
-				return nil, nil, 0, err //nolint:wrapcheck // who asks says of what
-			}
-			one.key = key(one)
-			all = append(all, one)
+		own, err := readItems(part.Items, key)
+		if err != nil {
+			return gathered{}, err
 		}
-		own := len(all) - len(part.Refused)
-		all, claims = all[:own], append(claims, all[own:]...)
+		claims, err := readItems(part.Refused, key)
+		if err != nil {
+			return gathered{}, err
+		}
+		all.items, all.claims = append(all.items, own...), append(all.claims, claims...)
 		if n := part.Metadata.RemainingItemCount; n != nil {
-			rest += int(*n)
+			all.rest += int(*n)
 		} else if part.Metadata.Continue != nil {
-			known = false
+			counted = false
+		}
+		if dated = dated && !part.CompleteSince.IsZero(); part.CompleteSince.After(all.since) {
+			all.since = part.CompleteSince
 		}
 	}
 	byKey := func(a, b item) int { return slices.Compare(a.key, b.key) }
-	slices.SortStableFunc(all, byKey)
-	slices.SortStableFunc(claims, byKey)
-	if !known {
-		rest = -1
+	slices.SortStableFunc(all.items, byKey)
+	slices.SortStableFunc(all.claims, byKey)
+	all.claims = all.claims[:min(len(all.claims), refusedOfAll)]
+	if !counted {
+		all.rest = -1
 	}
-	return all, claims[:min(len(claims), refusedOfAll)], rest, nil
+	if !dated {
+		all.since = time.Time{}
+	}
+	return all, nil
 }
 
-func written(all, claims []item, meta *autoscaler.PageMeta) []byte {
+// readItems reads items, as far as their keys go.
+func readItems(list []json.RawMessage, key func(item) []string) ([]item, error) {
+	all := make([]item, len(list))
+	for i, raw := range list {
+		all[i].raw = raw
+		if err := json.Unmarshal(raw, &all[i]); err != nil {
+			return nil, err //nolint:wrapcheck // who asks says of what
+		}
+		all[i].key = key(all[i])
+	}
+	return all, nil
+}
+
+// written is the list as it is answered with.
+func (all *gathered) written(meta *autoscaler.PageMeta) []byte {
 	var b bytes.Buffer
 	list := func(name string, all []item) {
 		b.WriteString(name + `:[`)
@@ -148,9 +177,12 @@ func written(all, claims []item, meta *autoscaler.PageMeta) []byte {
 		}
 		b.WriteByte(']')
 	}
-	list(`{"items"`, all)
-	if len(claims) > 0 {
-		list(`,"refusedClaims"`, claims)
+	list(`{"items"`, all.items)
+	if len(all.claims) > 0 {
+		list(`,"refusedClaims"`, all.claims)
+	}
+	if !all.since.IsZero() {
+		b.WriteString(`,"completeSince":"` + all.since.UTC().Format(time.RFC3339Nano) + `"`)
 	}
 	if meta != nil {
 		said, _ := json.Marshal(meta) // a text and a number

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
@@ -47,6 +49,13 @@ var (
 	watchesFull      = fmt.Sprintf("%d watches are served by this replica, and no more: list, or watch again later", maxWatches)
 	watchesFullOfOne = fmt.Sprintf("%d watches of one caller are served by this replica, and no more: end one, list, or watch again later", maxOfOne)
 )
+
+// asksToWatch tells whether a call that cannot be a watch is meant as one, as Kubernetes reads it: the parameter alone
+// says so. Answered with the object, who asked would take it for an event, or wait for one.
+func asksToWatch(r *http.Request) bool {
+	said, ok := r.URL.Query()["watch"]
+	return ok && !slices.Contains([]string{"false", "0"}, strings.ToLower(said[0]))
+}
 
 // watch passes a watch on, with the caller's own token.
 func (a *api) watch(w http.ResponseWriter, r *http.Request) {

@@ -216,6 +216,24 @@ func TestWatch_IsAListWhereItIsNotAskedFor(t *testing.T) {
 	}
 }
 
+// A single object is not watched: answered with the object, an informer would wait for ever.
+func TestWatch_OfASingleObjectIsRefusedWithWhatToDo(t *testing.T) {
+	for query, status := range map[string]int{"?watch=true": 501, "?watch=1": 501, "?watch": 501, "?watch=TRUE&resourceVersion=7": 501, "": 200, "?watch=false": 200, "?watch=0": 200} {
+		p := newParts()
+		w := do(p.handler(t), "GET", objectsPath+"/fib"+query, "")
+		if w.Code != status || status == 501 != (p.asked == nil) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+		if status != 501 {
+			continue
+		}
+		fits(t, w, "Problem")
+		if body := w.Body.String(); !strings.Contains(body, `"not-implemented"`) || !strings.Contains(body, objectsPath+"?watch=true\\u0026fieldSelector=metadata.name%3Dfib") && !strings.Contains(body, objectsPath+"?watch=true&fieldSelector=metadata.name%3Dfib") {
+			t.Errorf("%s: %s", query, body)
+		}
+	}
+}
+
 func TestWatch_OneTooManyIsRefusedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts()

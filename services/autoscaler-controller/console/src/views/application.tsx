@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, may, path, rights, send, type Application as App, type Decision, type History, type Schemas } from "../api";
 import { Chart, times, unseen, type Bound, type Line } from "../chart";
-import { decidedAlso, missingSince, overdue } from "../fleet";
+import { decidedAlso, forgotten, missingSince, overdue } from "../fleet";
 import { Act, Command, Empty, Fact, State, Trouble, useLoad } from "../parts";
 import { to, useQuery } from "../route";
 import { limitsOf, looked, metricsOf, nameOf, onSlots, said, seenNow, type Limit, type Seen } from "../rules";
@@ -36,7 +36,7 @@ export function Application({ ns, name }: { ns: string; name: string }) {
   const [span, setSpan] = useQuery("span", "seconds");
   const { value: app, trouble, again } = useApplication(ns, name);
   const history = useLoad<History>((s) => get<History>(`${path.application(ns, name)}/history?resolution=${span}`, s), [ns, name, span], span === "seconds" ? 5000 : 60_000);
-  const decisions = useLoad<{ items: Decision[] }>((s) => get(`v1/decisions?namespace=${encodeURIComponent(ns)}&deployment=${encodeURIComponent(name)}&limit=100`, s), [ns, name], 30_000);
+  const decisions = useLoad<Schemas["DecisionList"]>((s) => get(`v1/decisions?namespace=${encodeURIComponent(ns)}&deployment=${encodeURIComponent(name)}&limit=100`, s), [ns, name], 30_000);
   const mine = useLoad((s) => rights(ns, s), [ns]);
   const [picked, pick] = useState("");
   const [only, setOnly] = useState("");
@@ -112,8 +112,9 @@ export function Application({ ns, name }: { ns: string; name: string }) {
           <label>Result <select value={only} onChange={(e) => setOnly(e.currentTarget.value)}><option value="">all</option><option>applied</option><option>held</option><option>failed</option><option>unchanged</option></select></label>
         </div>
         <Trouble text={decisions.trouble} />
-        {shown.length === 0 && decisions.value && <p class="quiet">{all.length === 0 ? "None is remembered: the controller keeps the last 1000 of all applications." : "None with this result."}</p>}
+        {shown.length === 0 && decisions.value && <p class="quiet">{all.length > 0 ? "None with this result." : "None is remembered."}</p>}
         {shown.map((d) => <DecisionLine key={d.id} of={d} open={d.id === picked} />)}
+        {decisions.value && <p class="quiet">{forgotten(decisions.value)}</p>}
         <Command line={`nemesis why ${name} -n ${ns}${only === "held" ? " --not" : ""}`} />
       </section>
       <section aria-labelledby="conditions">

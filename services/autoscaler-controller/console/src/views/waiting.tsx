@@ -35,6 +35,7 @@ export function Waiting() {
       {waiters.length > 0 && (
         <section aria-labelledby="who">
           <h2 id="who">Who waits, the oldest first</h2>
+          {lists.some((l) => l.said.metadata?.continue) && <p class="quiet">Of the applications that come first by name: more wait than are shown here. <code>nemesis waiting -A</code> shows all.</p>}
           <div class="scroll" tabIndex={0} role="region" aria-label="Who waits">
             <table class="list" aria-live="off"><thead><tr><th scope="col">Since</th><th scope="col" class="n">Waits</th><th scope="col" class="n">Left</th><th scope="col">Request</th><th scope="col" class="wide">From</th><th scope="col" class="wide">At</th><th scope="col" class="wide">Trace</th></tr></thead>
               <tbody>{waiters.map((w, i) => (
