@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -60,7 +61,7 @@ type LogTrouble struct{ Kind, Message string }
 // Source is where the state comes from.
 type Source interface {
 	Snapshots() []dispatch.Snapshot
-	Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom
+	Waiting(wanted func(routing.Application) bool, limit int) iter.Seq[dispatch.WaitingRoom] // ordered by names
 	Self() Self
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,9 +28,9 @@ type picture struct {
 	limit     int
 }
 
-func (p *picture) Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom {
+func (p *picture) Waiting(wanted func(routing.Application) bool, limit int) iter.Seq[dispatch.WaitingRoom] {
 	p.limit = limit
-	return slices.DeleteFunc(slices.Clone(p.waiting), func(room dispatch.WaitingRoom) bool { return !wanted(room.Application) })
+	return slices.Values(slices.DeleteFunc(slices.Clone(p.waiting), func(room dispatch.WaitingRoom) bool { return !wanted(room.Application) }))
 }
 
 func (p *picture) Snapshots() []dispatch.Snapshot { return p.snapshots }

@@ -3,8 +3,10 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,15 +80,73 @@ func TestWaiting_WhoWaitsWhereOneMaySee(t *testing.T) {
 		if status, body, list := waitingOf(t, guarding(t, handler, &onlyIn{namespace: "ns-0"}), query); status != http.StatusOK || len(list.Items) != want {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
-	}
-	if p.limit != 1 {
-		t.Errorf("asked for %d", p.limit)
+		if strings.Contains(query, "limit=1") != (p.limit == 1) {
+			t.Errorf("%s: asked for %d", query, p.limit)
+		}
 	}
 	for _, query := range []string{"limit=0", "limit=101", "namespace=A_B"} {
 		if status, body, _ := waitingOf(t, guarding(t, handler, &onlyIn{}), query); status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
+}
+
+// However many wait, a page is bounded; an application is on one of them, and all are once on some.
+func TestWaiting_InPages(t *testing.T) {
+	p, _ := pictured(t)
+	for i := range 130 {
+		room := dispatch.WaitingRoom{Application: routing.Application{Namespace: fmt.Sprint("ns-", i/65), Deployment: fmt.Sprintf("app-%03d", i)}, Waiting: 200}
+		room.Oldest = make([]dispatch.WaitingRequest, 20)
+		p.waiting = append(p.waiting, room)
+	}
+	handler, err := Handler(Options{Balancer: "lb", Source: p, Settings: p, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everywhere := guarding(t, handler, seesAll{})
+	walk := func(query string) (sizes []int, names []string) {
+		more := ""
+		for range 10 {
+			status, body, list := waitingOf(t, everywhere, query+more)
+			if status != http.StatusOK {
+				t.Fatalf("%s: %d %s", query, status, body)
+			}
+			sizes = append(sizes, len(list.Items))
+			for _, room := range list.Items {
+				names = append(names, room.Deployment)
+			}
+			if list.Metadata == nil || list.Metadata.Continue == nil {
+				if (list.Metadata == nil) != (len(sizes) == 1) {
+					t.Errorf("%s: of %d pages the last has %+v", query, len(sizes), list.Metadata)
+				}
+				return sizes, names
+			}
+			more = "&continue=" + *list.Metadata.Continue
+		}
+		t.Fatalf("%s: it has no end", query)
+		return nil, nil
+	}
+	for query, want := range map[string][]int{"": {50, 50, 30}, "namespace=ns-1": {50, 15}, "deployment=app-007": {1}, "deployment=other": {0}} {
+		sizes, names := walk(query)
+		if !slices.Equal(sizes, want) || !slices.IsSorted(names) || len(slices.Compact(names)) != len(names) {
+			t.Errorf("%s: pages of %v, want %v: %v", query, sizes, want, names)
+		}
+	}
+	_, _, first := waitingOf(t, everywhere, "")
+	for query, status := range map[string]int{
+		"continue=abc": 400, "continue=MndhaXRpbmc": 410, "namespace=ns-1&continue=" + *first.Metadata.Continue: 400, "limit=5&continue=" + *first.Metadata.Continue: 200,
+	} {
+		if got, body, _ := waitingOf(t, everywhere, query); got != status {
+			t.Errorf("%s: %d %s", query, got, body)
+		}
+	}
+}
+
+// seesAll may see everything.
+type seesAll struct{}
+
+func (seesAll) Review(_ context.Context, q access.Question) (access.Answer, error) {
+	return access.Answer{Authenticated: true, User: "jane", Everywhere: true, Namespaces: q.Namespaces}, nil
 }
 
 // guarding lets through whom access does.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -315,7 +316,7 @@ type source struct{ a *App }
 
 func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
 
-func (s source) Waiting(wanted func(routing.Application) bool, limit int) []dispatch.WaitingRoom {
+func (s source) Waiting(wanted func(routing.Application) bool, limit int) iter.Seq[dispatch.WaitingRoom] {
 	return s.a.dispatcher.Waiting(wanted, limit)
 }
 

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/hex"
+	"iter"
 	"strings"
 	"time"
 
@@ -27,18 +28,19 @@ type WaitingRequest struct {
 	Tries                int    // pods that did not take it
 }
 
-// Waiting is who waits now, of each application that is wanted at most so many: those that have waited longest.
-func (d *Dispatcher) Waiting(wanted func(routing.Application) bool, limit int) []WaitingRoom {
-	var rooms []WaitingRoom
-	for _, app := range d.Applications() {
-		if !wanted(app.Route().Application) {
-			continue
-		}
-		if room, some := app.waitingRoom(limit); some {
-			rooms = append(rooms, room)
+// Waiting is who waits now, of each application that is wanted at most so many: those that have waited longest. The
+// applications are looked at one by one, ordered by name, as they are asked for.
+func (d *Dispatcher) Waiting(wanted func(routing.Application) bool, limit int) iter.Seq[WaitingRoom] {
+	return func(yield func(WaitingRoom) bool) {
+		for _, app := range d.Applications() {
+			if !wanted(app.Route().Application) {
+				continue
+			}
+			if room, some := app.waitingRoom(limit); some && !yield(room) {
+				return
+			}
 		}
 	}
-	return rooms
 }
 
 func (a *Application) waitingRoom(limit int) (WaitingRoom, bool) {

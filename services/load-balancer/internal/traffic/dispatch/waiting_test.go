@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ func TestWaiting_TheOldestWithTheirDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(nil)
 		w.follow(routing.Waking, nil, pod("a", starting))
-		if rooms := w.Waiting(all, 10); len(rooms) != 0 {
+		if rooms := slices.Collect(w.Waiting(all, 10)); len(rooms) != 0 {
 			t.Errorf("nobody waits: %+v", rooms)
 		}
 		began := time.Now()
@@ -37,7 +38,7 @@ func TestWaiting_TheOldestWithTheirDeadlines(t *testing.T) {
 			}()
 			time.Sleep(time.Second)
 		}
-		rooms := w.Waiting(all, 2)
+		rooms := slices.Collect(w.Waiting(all, 2))
 		if diff := cmp.Diff([]WaitingRoom{{
 			Application: fib, Waiting: 3, Bytes: 300, Why: rooms[0].Why,
 			Oldest: []WaitingRequest{
@@ -47,13 +48,13 @@ func TestWaiting_TheOldestWithTheirDeadlines(t *testing.T) {
 		}}, rooms); diff != "" || rooms[0].Why == "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		if rooms := w.Waiting(func(of routing.Application) bool { return of != fib }, 2); len(rooms) != 0 {
+		if rooms := slices.Collect(w.Waiting(func(of routing.Application) bool { return of != fib }, 2)); len(rooms) != 0 {
 			t.Errorf("of one that is not wanted: %+v", rooms)
 		}
 		w.follow(routing.Awake, func(r *routing.Route) { r.Concurrency = 1 }, pod("a", nil))
 		v := <-let
 		synctest.Wait()
-		if rooms := w.Waiting(all, 10); len(rooms) != 1 || !rooms[0].Busy || rooms[0].Waiting != 2 || rooms[0].Oldest[0].Path != "/fib/2" || rooms[0].Why != "every pod works on as many requests as it may" {
+		if rooms := slices.Collect(w.Waiting(all, 10)); len(rooms) != 1 || !rooms[0].Busy || rooms[0].Waiting != 2 || rooms[0].Oldest[0].Path != "/fib/2" || rooms[0].Why != "every pod works on as many requests as it may" {
 			t.Errorf("%+v", rooms)
 		}
 		for i := range 3 {
@@ -62,7 +63,7 @@ func TestWaiting_TheOldestWithTheirDeadlines(t *testing.T) {
 			}
 			v.End(Outcome{Status: 200}, time.Now())
 		}
-		if rooms := w.Waiting(all, 10); len(rooms) != 0 {
+		if rooms := slices.Collect(w.Waiting(all, 10)); len(rooms) != 0 {
 			t.Errorf("all are gone: %+v", rooms)
 		}
 	})
