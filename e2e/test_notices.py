@@ -52,6 +52,29 @@ def test_a_wake_up_is_told_to_whom_the_namespace_names(
     assert told["/chat"].body["text"].startswith(f"{namespace}/{app.name} is awake"), told["/chat"]
 
 
+def test_another_number_of_pods_is_told_to_who_asks_for_it_and_nobody_else(
+    nemesis: Nemesis, namespace: str, receiver: tuple[Receiver, str]
+) -> None:
+    to, url = receiver
+    nemesis.cluster.apply(
+        notifications(
+            namespace,
+            {"name": "events", "url": url + "/scaled", "format": "CloudEvents", "signingKey": to.key, "events": ["Scaled"]},
+            {"name": "default", "url": url + "/default", "format": "CloudEvents", "signingKey": to.key},
+        )
+    )
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.cluster.patch("CustomAutoscaler", app.name, namespace, {"spec": {"minReplicas": 2}})
+    told = eventually(to.told, "the scaling was told, after 503 once more")
+    assert [t.path for t in told] == ["/scaled"] and told[0].signed, told
+    body = told[0].body
+    assert body["type"] == "autoscaler-group.autoscaler.scaled.v1" and body["subject"] == f"deployments/{app.name}", body
+    assert (body["data"]["from"], body["data"]["to"]) == (1, 2) and body["data"]["message"].startswith("1 → 2: "), body
+    assert body["data"]["severity"] == "info", body
+
+
 def test_a_report_is_sent_to_whom_the_namespace_names_and_tells_of_the_wake_up(
     nemesis: Nemesis, namespace: str, receiver: tuple[Receiver, str]
 ) -> None:

@@ -25,6 +25,15 @@ func (l *Loop) alarm(ctx context.Context, m *memory, p lifecycle.Plan) {
 	}
 }
 
+// scaledNews is what a scaling means to people who are not looking: another number of pods. From zero and to zero they are
+// told when it is done, as Woken and Slept.
+func scaledNews(r fleet.Record) fleet.News {
+	if r.From <= 0 || r.To <= 0 || r.From == r.To {
+		return fleet.News{}
+	}
+	return fleet.News{Kind: fleet.Scaled, Deployment: r.Deployment, Message: r.Summary, From: r.From, To: r.To}
+}
+
 // settledNews is what the end of a scaling means to people who are not looking: an application sleeps.
 func settledNews(k fleet.Key, s *lifecycle.Settled) fleet.News {
 	if s.To > 0 || s.Mistaken {

@@ -158,6 +158,35 @@ func TestAlarm_TellsThatItSleeps(t *testing.T) {
 	})
 }
 
+func TestAlarm_TellsThatItWasScaled_ButNotOfWakingOrFallingAsleep(t *testing.T) {
+	within(t, 0, func(ctx context.Context, w *world) {
+		called(ctx, t, w)
+		w.observeReady()
+		w.untold(t, fleet.Scaled)
+		w.spec = func(s *scaling.Spec) { s.MinReplicas = 2 }
+		w.observeReady()
+		w.expect(t, "more are wanted", 1, 2)
+		if n := w.told(t, fleet.Scaled, "1 → 2: "); n.From != 1 || n.To != 2 || n.Took != 0 {
+			t.Errorf("%+v", n)
+		}
+		w.mu.Lock()
+		w.fail = errors.New("quota exceeded")
+		w.mu.Unlock()
+		w.spec = func(s *scaling.Spec) { s.MinReplicas = 3 }
+		w.observeReady()
+		w.told(t, fleet.ScaleFailed, "2 → 3: ")
+		w.told(t, fleet.Scaled, "1 → 2: ") // what could not be done was not
+	})
+	within(t, 1, func(ctx context.Context, w *world) {
+		go w.heartbeat(ctx, nil)
+		time.Sleep(45 * time.Second)
+		w.expect(t, "idle", 0)
+		w.observe()
+		w.told(t, fleet.Slept, "")
+		w.untold(t, fleet.Scaled)
+	})
+}
+
 func TestAlarm_CountsWhatIsContested(t *testing.T) {
 	within(t, 0, func(ctx context.Context, w *world) {
 		for range 4 {

@@ -235,7 +235,7 @@ func (l *Loop) tell(ctx context.Context, r fleet.Record) {
 		})
 	case r.Applied:
 		l.Log.InfoContext(ctx, "scaled", attrs...)
-		l.Recorder.Event(a, fleet.Event{Reason: "Scaled", Message: r.Deployment + ": " + r.Summary})
+		l.Recorder.Event(a, fleet.Event{Reason: "Scaled", Message: r.Deployment + ": " + r.Summary, News: scaledNews(r)})
 	case r.Drain == scaling.DrainBegin && r.Aim > 0:
 		l.Log.InfoContext(ctx, "draining", attrs...)
 		l.Recorder.Event(a, fleet.Event{Minor: true, Reason: "Draining", Message: r.Deployment + ": " + r.Summary})

@@ -152,6 +152,7 @@ type News struct {
 	Deployment string // "": the whole CustomAutoscaler
 	Message    string
 	Took       time.Duration // 0: it is not told
+	From, To   int32         // pods, of Scaled
 }
 
 // Happening is a kind of thing that happens to an application, as in the contract.
@@ -161,6 +162,7 @@ type Happening string
 const (
 	Woken        Happening = "Woken"        // from zero, and the pods are alive
 	Slept        Happening = "Slept"        // no pod runs any more
+	Scaled       Happening = "Scaled"       // from one number of pods to another, neither of them zero
 	WakeUpFailed Happening = "WakeUpFailed" // those who waited for a start were refused
 	StartSlow    Happening = "StartSlow"    // a start from zero takes too long
 	ScaleFailed  Happening = "ScaleFailed"  // the number of pods could not be changed
@@ -169,4 +171,4 @@ const (
 )
 
 // Happenings are all of them.
-var Happenings = []Happening{Woken, Slept, WakeUpFailed, StartSlow, ScaleFailed, Contested, Refused}
+var Happenings = []Happening{Woken, Slept, Scaled, WakeUpFailed, StartSlow, ScaleFailed, Contested, Refused}

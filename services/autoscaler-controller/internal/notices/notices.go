@@ -31,6 +31,7 @@ type Notice struct {
 	Warning    bool
 	Message    string
 	Took       time.Duration // 0: it is not told
+	From, To   int32         // pods, of Scaled
 	Repeats    int           // how often the same was left out since it was last told
 
 	Report *report.Report    // it is a report, of the kind Reported; besides it has an ID, a namespace and a time
@@ -50,7 +51,7 @@ func (n Notice) Subject() string {
 
 // titles say each kind in a few words.
 var titles = map[fleet.Happening]string{
-	fleet.Woken: "is awake", fleet.Slept: "sleeps", fleet.WakeUpFailed: "did not wake up", fleet.StartSlow: "has been starting for long",
+	fleet.Woken: "is awake", fleet.Slept: "sleeps", fleet.Scaled: "was scaled", fleet.WakeUpFailed: "did not wake up", fleet.StartSlow: "has been starting for long",
 	fleet.ScaleFailed: "cannot be scaled", fleet.Contested: "is scaled by somebody else too", fleet.Refused: "is not accepted",
 }
 
@@ -95,7 +96,9 @@ type Receiver struct {
 }
 
 // byDefault is what is told to who does not say: what somebody may have to do something about.
-func byDefault(k fleet.Happening) bool { return k != fleet.Woken && k != fleet.Slept }
+func byDefault(k fleet.Happening) bool {
+	return k != fleet.Woken && k != fleet.Slept && k != fleet.Scaled
+}
 
 // Wants tells whether it is told of such a notice, where its namespace is.
 func (r Receiver) Wants(n Notice) bool {

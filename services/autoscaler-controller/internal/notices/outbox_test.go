@@ -92,6 +92,8 @@ func TestReceiver_WantsWhatItSays(t *testing.T) {
 	}{
 		"by default not that it woke":             {Receiver{}, woken, false},
 		"by default not that it sleeps":           {Receiver{}, Notice{Kind: fleet.Slept}, false},
+		"by default not that it was scaled":       {Receiver{}, Notice{Kind: fleet.Scaled}, false},
+		"that it was scaled who names it":         {Receiver{Kinds: []fleet.Happening{fleet.Scaled}}, Notice{Kind: fleet.Scaled}, true},
 		"by default that a start failed":          {Receiver{}, Notice{Kind: fleet.WakeUpFailed}, true},
 		"what it names":                           {Receiver{Kinds: []fleet.Happening{fleet.Woken}}, woken, true},
 		"not what it does not name":               {Receiver{Kinds: []fleet.Happening{fleet.Woken}}, whole, false},
@@ -138,7 +140,7 @@ func TestOutbox_TellsTheSameOnce_AndCountsIt(t *testing.T) {
 func TestOutbox_ThatItWokeIsNewsEachTime(t *testing.T) {
 	p := newPost()
 	r := chat()
-	r.Kinds = []fleet.Happening{fleet.Woken, fleet.Slept}
+	r.Kinds = []fleet.Happening{fleet.Woken, fleet.Slept, fleet.Scaled}
 	p.Follow("a", []Receiver{r})
 	for range 2 {
 		for _, kind := range r.Kinds {
@@ -419,7 +421,8 @@ func TestNotice_InWords(t *testing.T) {
 		"shop/a is not accepted: /x is b's":                                     {Kind: fleet.Refused, Namespace: "shop", Autoscaler: "a", Message: "/x is b's"},
 		"shop/llama cannot be scaled: no (once more since it was last told)":    {Kind: fleet.ScaleFailed, Namespace: "shop", Deployment: "llama", Message: "no", Repeats: 1},
 		"shop/llama cannot be scaled: no (7 times more since it was last told)": {Kind: fleet.ScaleFailed, Namespace: "shop", Deployment: "llama", Message: "no", Repeats: 7},
-		"shop/llama sleeps":                                                     {Kind: fleet.Slept, Namespace: "shop", Deployment: "llama"},
+		"shop/llama was scaled: 1 → 3: 12 requests wait":                        {Kind: fleet.Scaled, Namespace: "shop", Deployment: "llama", Message: "1 → 3: 12 requests wait", From: 1, To: 3},
+		"shop/llama sleeps": {Kind: fleet.Slept, Namespace: "shop", Deployment: "llama"},
 	} {
 		if got := n.Text(); got != want {
 			t.Errorf("%q, want %q", got, want)

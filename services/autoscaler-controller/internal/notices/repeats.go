@@ -34,8 +34,8 @@ type repeats struct {
 	told list.List
 }
 
-// tell takes note of a notice; false: the same was told a moment ago. An application that woke, or sleeps, is
-// news each time.
+// tell takes note of a notice; false: the same was told a moment ago. An application that woke, sleeps or was
+// scaled is news each time.
 func (r *repeats) tell(n *Notice, now time.Time) bool {
 	if !n.Warning {
 		return true

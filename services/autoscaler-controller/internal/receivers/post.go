@@ -93,6 +93,7 @@ func (p *Post) Tell(a fleet.Autoscaler, e fleet.Event) {
 	n := notices.Notice{
 		ID: "msg_" + rand.Text(), Kind: e.News.Kind, Namespace: a.Namespace, Autoscaler: a.Name, Deployment: e.News.Deployment,
 		At: now, Warning: e.Warning, Message: contract.Cut(e.News.Message), Took: e.News.Took,
+		From: e.News.From, To: e.News.To,
 	}
 	p.mu.Lock()
 	added := p.outbox.Add(n, now)

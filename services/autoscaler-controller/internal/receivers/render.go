@@ -12,6 +12,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/notices"
 )
 
@@ -110,7 +111,11 @@ func labels(n notices.Notice) map[string]string {
 }
 
 func annotations(n notices.Notice) map[string]string {
-	return map[string]string{"summary": n.Title(), "description": n.Text()}
+	all := map[string]string{"summary": n.Title(), "description": n.Text()}
+	if n.Kind == fleet.Scaled {
+		all["from"], all["to"] = fmt.Sprint(n.From), fmt.Sprint(n.To)
+	}
+	return all
 }
 
 func severity(n notices.Notice) string {
@@ -138,6 +143,9 @@ func cloudEvent(n notices.Notice) ([]byte, error) {
 	data := autoscaler.Notice{
 		Kind: autoscaler.NoticeKind(n.Kind), Namespace: n.Namespace, Autoscaler: optional(n.Autoscaler), Deployment: optional(n.Deployment),
 		Time: n.At.UTC(), Severity: autoscaler.NoticeSeverity(severity(n)), Message: n.Message, Seconds: optional(n.Took.Seconds()), Repeats: optional(int32(min(n.Repeats, 1<<30))), //nolint:gosec // bounded
+	}
+	if n.Kind == fleet.Scaled {
+		data.From, data.To = &n.From, &n.To
 	}
 	return with(&e, data)
 }

@@ -74,6 +74,29 @@ func TestRender(t *testing.T) {
 	}
 }
 
+func TestRender_OfAScalingFromAndTo(t *testing.T) {
+	n := notices.Notice{ID: "msg_2", Kind: fleet.Scaled, Namespace: "shop", Autoscaler: "models", Deployment: "llama", At: noon, Message: "3 → 1: idle <60 s>", From: 3, To: 1}
+	for format, want := range map[string][]string{
+		"Slack":           {`"text":"shop/llama was scaled: 3 → 1: idle \u0026lt;60 s\u0026gt;"`},
+		"Alertmanager":    {`"alertname":"NemesisScaled"`, `"severity":"info"`, `"from":"3"`, `"to":"1"`, `"summary":"shop/llama was scaled"`},
+		"AlertmanagerAPI": {`"alertname":"NemesisScaled"`, `"from":"3"`, `"to":"1"`},
+		"CloudEvents":     {`"type":"autoscaler-group.autoscaler.scaled.v1"`, `"kind":"Scaled"`, `"from":3`, `"to":1`, `"message":"3 → 1: idle`},
+	} {
+		_, body, err := render(notices.Receiver{Name: "chat", Format: notices.Format(format)}, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range want {
+			if !strings.Contains(string(body), text) {
+				t.Errorf("%s: %s lacks %s", format, body, text)
+			}
+		}
+	}
+	if _, body, _ := render(notices.Receiver{Format: "CloudEvents"}, aNotice()); strings.Contains(string(body), `"from"`) {
+		t.Errorf("what was not scaled: %s", body)
+	}
+}
+
 // The SDK of CloudEvents reads and takes for valid what is sent, of every kind.
 func TestRender_CloudEventsAreValid(t *testing.T) {
 	for _, kind := range fleet.Happenings {
