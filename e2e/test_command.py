@@ -69,6 +69,8 @@ def test_an_application_is_woken_asked_about_and_put_to_sleep(command: Command, 
     supposed = command.read("why", name, "--if", "minReplicas=2")
     assert supposed["now"]["to"] == 1 and supposed["if"]["to"] == 2, supposed
     assert nemesis.ask(app).status_code == 200
+    taken = command.ok("status", name, "-o", "wide")
+    assert re.search(r" TAKEN AS .*\n.* (usable|ramping up) ", taken), taken
     eventually(lambda: app.name in command.ok("logs", name), "the request is in the log")
     assert "Nobody waits" in command.ok("waiting", name)
     assert f"# Nemesis, namespace {namespace}: 12 hours" in command.ok("report", "-n", namespace, "--for", "12h")
@@ -104,5 +106,6 @@ def test_settings_are_seen_and_the_installation_is_well(command: Command, nemesi
     found = command.run("check", "-o", "json")
     seen = {one["check"]: one for one in json.loads(found.stdout)}
     assert found.returncode in (0, UNWELL), found.stderr
+    assert "the services show" in found.stdout, "their certificates are judged, not that of the authority alone"
     for what in ("resource", "controller", "leader", "certificates", "rights", "settings", "clocks"):
         assert seen[what]["level"] == "ok", seen
