@@ -54,6 +54,7 @@ export function WakeUp({ ns, name }: { ns: string; name: string }) {
 }
 
 function Phases({ of, starts }: { of: One; starts: number[] }) {
+  const now = useNow();
   const list = bars(of);
   const called = calledAt(of);
   const learned = learnedOf(starts);
@@ -63,7 +64,7 @@ function Phases({ of, starts }: { of: One; starts: number[] }) {
   const longest = list.reduce<Bar | undefined>((a, b) => (!a || b.to - b.from > a.to - a.from ? b : a), undefined);
   return (
     <section aria-label="Phases">
-      <p class="lead">{of.outcome === "Pending" ? `${duration(total / 1000)} so far` : `${of.outcome} after ${duration(total / 1000)}`}{longest && longest.to > longest.from && <>; the longest part was {duration((longest.to - longest.from) / 1000)} until {longest.what}</>}.</p>
+      <p class="lead">{of.outcome === "Pending" ? `${duration(Math.max(total, now - Date.parse(of.arrivedAt)) / 1000)} so far` : `${of.outcome} after ${duration(total / 1000)}`}{longest && longest.to > longest.from && <>; the longest part was {duration((longest.to - longest.from) / 1000)} until {longest.what}</>}.</p>
       <p class="quiet">{clock(of.arrivedAt)}{of.waited ? `, ${of.waited} waited` : ""}{of.pod && <>, pod <code>{of.pod}</code></>}, <Trace id={of.id} /></p>
       <table class="phases">
         <thead><tr><th scope="col">Until</th><th scope="col">took</th><th scope="col">since arrival</th><th scope="col"><span class="hidden">bar</span></th></tr></thead>
