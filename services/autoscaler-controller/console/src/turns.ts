@@ -19,14 +19,15 @@ export function turnsOf(app: App): Map<string, Turn> {
   const out = new Map<string, Turn>();
   const policy = app.algorithm.replaceAll("_", "").toLowerCase();
   const all = app.endpoints.filter((e) => e.usable), others = all.filter((e) => !aside(e));
-  const usable = others.length > 0 ? others : all;
+  const busy = all.filter((e) => taken(e) === "busy");
+  const usable = [others, busy, all].find((some) => some.length > 0) ?? [];
   const fewest = Math.min(...usable.map((e) => e.inFlight));
   const first = usable.filter((e) => e.inFlight === fewest).length;
   const turn = (e: App["endpoints"][number]): Turn => {
     if (!e.usable) return { text: "not now", why: "", next: false };
     if (!usable.includes(e)) return { text: "after all others", why: taken(e) === "busy" ? "it has just answered 429" : "it is to become empty", next: false };
     if (usable.length === 1) return { text: "next", why: "the only one", next: true };
-    if (policy !== "leastconnections") {
+    if (policy !== "leastconnections" && others.length > 0) { // of those that are asked last it is the one with the fewest
       const [text, why] = how[policy] ?? [`by ${app.algorithm}`, "the load balancer's state does not say more"];
       return { text, why, next: false };
     }

@@ -133,7 +133,9 @@ describe("who goes next", () => {
     of.endpoints[2]!.why = "draining: it gets nothing new";
     expect(text(of)).toEqual(["a false after all others it has just answered 429", "b true next the only one", "c false after all others it is to become empty"]);
     of.endpoints[1]!.usable = false;
-    expect(text(of)).toEqual(["a true next of 2 as few requests", "b false not now ", "c true next of 2 as few requests"]);
+    expect(text(of)).toEqual(["a true next the only one", "b false not now ", "c false after all others it is to become empty"]);
+    of.endpoints[0]!.usable = false;
+    expect(text(of)).toEqual(["a false not now ", "b false not now ", "c true next the only one"]);
   });
   it("is the only one, whatever the policy", () => expect(text(app("Random", ["a", true, 9], ["b", false, 0]))).toEqual(["a true next the only one", "b false not now "]));
   it("is not made up where the state does not say", () => {
