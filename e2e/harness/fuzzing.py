@@ -34,7 +34,7 @@ EXAMPLES = int(os.environ.get("NEMESIS_FUZZ_EXAMPLES", "25"))
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 TARGET = re.compile(r"[a-z0-9]([-a-z0-9./]{0,315}[a-z0-9])?")
 WAIT = re.compile(r"([0-9]|[1-5][0-9]|60)s")
-UNTOLD = {"after", "client_ip", "continue", "fieldSelector", "labelSelector"}  # query parameters of which the schema does not tell all
+UNTOLD = {"after", "client_ip", "continue", "fieldSelector", "labelSelector", "until"}  # parameters of which the schema does not tell all
 STARTED = "2026-01-02T03:00:00Z"  # since when the load balancer has been there that the fuzz pretends to be
 
 

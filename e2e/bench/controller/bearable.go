@@ -25,17 +25,17 @@ func (l *load) wanted() float64 {
 
 // bearable is how many there can be. It notes what the controller takes before there are any.
 func (l *load) bearable(ctx context.Context, r *report.Run) (float64, error) {
-	without, share, err := l.both(ctx)
-	if err != nil {
+	var err error
+	if _, l.pushes, err = l.both(ctx); err != nil {
 		return 0, err
 	}
-	l.pushes = share
 	few := min(l.wanted(), fewWakeUps)
 	waking, stop := context.WithCancel(ctx)
 	defer stop()
 	l.probing(waking, len(l.awake)/3) // what decisions cost is there beside wake-ups
 	pause(ctx, bearableWarm)
-	if without, _, err = l.both(ctx); err != nil {
+	without, _, err := l.both(ctx)
+	if err != nil {
 		return 0, err
 	}
 	l.every(waking, time.Duration(float64(time.Second)/max(few, 0.01)), l.wake)
