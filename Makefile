@@ -24,7 +24,7 @@ WITH_CLUSTER := deployments/with-cluster
 .PHONY: demo test
 # All that the demo compiles is compiled as images are, so that what they share is compiled once.
 demo: export CGO_ENABLED := 0
-demo: export GOFLAGS := $(GOFLAGS) -trimpath
+demo: export GOFLAGS = $(shell go env GOFLAGS 2>/dev/null) -trimpath
 demo: prerequisites-of-demo compiled ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
