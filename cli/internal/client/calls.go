@@ -167,7 +167,7 @@ func (n *Nemesis) Report(ctx context.Context, namespace string, period Period, f
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.GetReportWithResponse(ctx, &autoscaler.GetReportParams{Namespace: orNil(namespace), For: orNil(period.For), Until: moment(period.Until), Format: &format})
+	a, err := c.GetReportWithResponse(ctx, &autoscaler.GetReportParams{Namespace: orNil(namespace), For: orNil(period.For), Until: orNil(period.Until), Format: &format})
 	if err != nil {
 		return nil, err
 	}
@@ -229,18 +229,13 @@ func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSetti
 	return read(a, a.JSON200)
 }
 
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
+// orNil is a parameter that is left out where it says nothing.
+func orNil[T comparable](v T) *T {
+	var nothing T
+	if v == nothing {
 		return nil
 	}
-	return &t
-}
-
-func orNil(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	return &v
 }
 
 // State is what a load balancer knows and does, of the applications of a namespace or of all that the caller may see.

@@ -93,7 +93,7 @@ func (p *Pod) Sent() int32 {
 func (p *Pod) Released() {
 	p.Returned()
 	// Of many pods one is not looked at for that alone: its rest is over soon by itself.
-	if p.rest.Released() && p.pool != nil && len(p.pool.pods) <= fewPods {
+	if p.rest.Released() && p.pool != nil && p.pool.few() {
 		p.changed()
 	}
 }

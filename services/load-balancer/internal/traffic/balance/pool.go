@@ -22,7 +22,7 @@ type Pool struct {
 	ids  []uint64 // of the pods
 	open []int32  // indices of the pods with any room
 
-	aside []int // indices of the draining and the busy ones that would have some, for when no other pod serves
+	busy, draining []int // indices of those that would have some, for when no other pod serves
 
 	order  order
 	owners owners
@@ -98,7 +98,7 @@ func (b *Pool) Pick(r Request, now time.Time) (pod *Pod, reason string, waits bo
 	if len(b.open) > 0 { // they may all be full: what drains gets nothing all the same, or would never be empty
 		i, reason = b.policy.Pick(b, r, now)
 	} else {
-		i, reason = b.fromAside(now)
+		i, reason = b.fromAside()
 	}
 	if i < 0 {
 		return nil, "", false
@@ -161,11 +161,18 @@ func (b *Pool) filter(now time.Time) {
 	// At most half are ejected; when more than that of those that are left would be, the others have
 	// gone for other reasons, and a doubtful pod is better than none.
 	b.panics = 2*b.out > b.usable
-	b.open, b.aside = b.open[:0], b.aside[:0]
+	b.open, b.busy, b.draining = b.open[:0], b.busy[:0], b.draining[:0]
 	for i, p := range b.pods {
-		if b.room[i] = p.roomNow(now); p.Draining(now) || p.Busy(now) {
-			b.setAside(i, b.room[i])
-		} else if b.room[i] > 0 {
+		room := p.roomNow(now)
+		b.room[i] = 0
+		switch {
+		case room == 0:
+		case p.Draining(now):
+			b.draining = append(b.draining, i)
+		case p.Busy(now):
+			b.busy = append(b.busy, i)
+		default:
+			b.room[i] = room
 			b.open = append(b.open, int32(i))
 		}
 		if p.usable {

@@ -23,14 +23,10 @@ type Rest struct {
 	refused int32 // requests that were, and are not counted off yet
 }
 
-// Busy has the pod rest, and tells whether that begins now. chance is from 0 to 1: balancers do not come back together.
-func (r *Rest) Busy(now time.Time, chance float64) bool {
-	if r.Resting(now) {
-		return false // it was sent before
-	}
+// Busy has a pod rest that does not. chance is from 0 to 1: balancers do not come back together.
+func (r *Rest) Busy(now time.Time, chance float64) {
 	r.last = min(max(firstRest, 2*r.last), longestRest)
 	r.until = now.Add(time.Duration(float64(r.last) * (1 + ejectionJitter*(2*chance-1))))
-	return true
 }
 
 // Refused notes a request that was refused: that it ends makes no room.
@@ -62,7 +58,7 @@ func (p *Pod) refuses(now time.Time) {
 	b := p.pool
 	p.remember((*history).bad)
 	p.rest.Refused()
-	if !b.counting || p.Busy(now) {
+	if !b.counting || p.Busy(now) { // then it was sent before
 		return
 	}
 	b.look(now)
@@ -72,9 +68,12 @@ func (p *Pod) refuses(now time.Time) {
 	if others.share() > othersAreWell || 2*(b.resting+1) > b.usable {
 		return
 	}
-	if p.rest.Busy(now, b.chance()) {
-		b.resting++
-		p.shifted(now)
+	p.rest.Busy(now, b.chance())
+	b.resting++
+	if b.few() {
+		p.changed()
+	} else {
+		b.sooner(now.Add(lookIn))
 	}
 }
 
@@ -85,16 +84,9 @@ const (
 	lookIn  = 10 * time.Millisecond
 )
 
-// shifted says that the pod began to rest.
-func (p *Pod) shifted(now time.Time) {
-	if len(p.pool.pods) <= fewPods {
-		p.changed()
-		return
-	}
-	p.pool.sooner(now.Add(lookIn))
-}
+func (b *Pool) few() bool { return len(b.pods) <= fewPods }
 
-// accepts notes that it has not.
+// accepts notes that the pod has answered, and not with 429.
 func (p *Pod) accepts() {
 	if !p.refusals.spotless() {
 		p.remember((*history).good)

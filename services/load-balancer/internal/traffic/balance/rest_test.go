@@ -173,7 +173,8 @@ func TestRest_EndsWhenOneOfItsRequestsDoes(t *testing.T) {
 
 func TestRest_TimesVary(t *testing.T) {
 	var low, high Rest
-	_, _ = low.Busy(began, 0), high.Busy(began, 1)
+	low.Busy(began, 0)
+	high.Busy(began, 1)
 	if low.Until().Sub(began) != firstRest*8/10 || high.Until().Sub(began) != firstRest*12/10 {
 		t.Errorf("from %v to %v, want 20%%", low.Until().Sub(began), high.Until().Sub(began))
 	}
