@@ -3,6 +3,7 @@
 import type { BalancerState } from "./api";
 
 type App = BalancerState["applications"][number];
+type End = App["endpoints"][number];
 
 // Turn is what is said of a pod: in a word, and why.
 export interface Turn { text: string; why: string; next: boolean }
@@ -23,7 +24,7 @@ export function turnsOf(app: App): Map<string, Turn> {
   const usable = [others, busy, all].find((some) => some.length > 0) ?? [];
   const fewest = Math.min(...usable.map((e) => e.inFlight));
   const first = usable.filter((e) => e.inFlight === fewest).length;
-  const turn = (e: App["endpoints"][number]): Turn => {
+  const turn = (e: End): Turn => {
     if (!e.usable) return { text: "not now", why: "", next: false };
     if (!usable.includes(e)) return { text: "after all others", why: taken(e) === "busy" ? "it has just answered 429" : "it is to become empty", next: false };
     if (usable.length === 1) return { text: "next", why: "the only one", next: true };
@@ -40,15 +41,13 @@ export function turnsOf(app: App): Map<string, Turn> {
 }
 
 // taken is how the load balancer takes a pod, in a word; its why has more.
-export function taken(e: App["endpoints"][number]): string {
+export function taken(e: End): string {
   const word = /^(ejected|draining|busy|ramping up|starting|terminating)\b/.exec(e.why ?? "")?.[1];
   return word ?? (e.usable ? "usable" : "not usable");
 }
 
 // aside tells whether it gets nothing new while another pod serves.
-function aside(e: App["endpoints"][number]): boolean { return ["draining", "busy"].includes(taken(e)); }
-
-type End = App["endpoints"][number];
+function aside(e: End): boolean { return ["draining", "busy"].includes(taken(e)); }
 
 // Taking is how all load balancers that know a pod take it.
 export interface Taking {
